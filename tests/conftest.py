@@ -1,0 +1,42 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from zoo import recipe as recipes
+
+SMALL = {"data.source": "", "model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4,
+         "schedule.batch_size": 4, "schedule.images": 64, "log.every_images": 16, "log.checkpoint_every_images": 32,
+         "ema.half_life_images": 16}
+
+
+@pytest.fixture
+def small():
+    """A function that makes a shipped recipe small: `small("sngan-cifar10", **{"schedule.images": 8})`."""
+
+    def make(name: str, **overrides) -> recipes.Recipe:
+        recipe = recipes.load(name)
+        wide = {"model.g_channels": 16, "model.d_channels": 16} if recipe.data.resolution > 32 else {}
+        return recipe.replace(**(SMALL | wide | overrides))
+
+    return make
+
+
+@pytest.fixture
+def images(tmp_path) -> str:
+    """An .npz file of 120 images of 32 x 32 with one channel: bright squares at random places."""
+    rng = np.random.default_rng(0)
+    array = np.zeros((120, 32, 32), np.uint8)
+    for image in array:
+        top, left = rng.integers(2, 20, 2)
+        image[top:top + 8, left:left + 8] = rng.integers(100, 255)
+    np.savez(tmp_path / "squares.npz", images=array, labels=np.arange(120) % 3)
+    return str(tmp_path / "squares.npz")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Image stores of a test go to its own folder."""
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))

@@ -1,0 +1,179 @@
+"""The training step: who moves, what is fresh, what is averaged."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from zoo import backend, noise, schedule
+from zoo.gan import GAN
+
+
+def batch_of(gan, step=0):
+    recipe, plan = gan.recipe, gan.recipe.schedule
+    size, channels = recipe.data.resolution, recipe.data.channels
+    real = np.random.default_rng([9, step]).integers(
+        0, 256, (plan.batch_size, plan.d_steps, size, size, channels), np.uint8)
+    return {"real": real, **noise.batch(recipe, gan.generator, step)}
+
+
+def values(variables, without=()):
+    return {v.path: ops.convert_to_numpy(v) for v in variables if not any(word in v.path for word in without)}
+
+
+def assert_equal(before, after):
+    for path, value in before.items():
+        np.testing.assert_array_equal(value, after[path], err_msg=path)
+
+
+STATISTICS = ("moving_mean", "moving_variance", "w_mean")
+NAMES = ("dcgan-cifar10", "wgan-gp-cifar10", "sngan-cifar10", "stylegan-lite-cifar10")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_player_is_held_constant_while_the_other_moves(small, name):
+    gan = GAN(small(name, **{"schedule.d_steps": 1}))
+    engine = backend.Engine(gan)
+    g, d = values(gan.generator.variables, STATISTICS), values(gan.discriminator.variables)
+    engine.run(schedule.D_ONLY, batch_of(gan))
+    assert_equal(g, values(gan.generator.variables))
+    moved = values(gan.discriminator.trainable_variables)
+    assert any(not np.array_equal(d[path], moved[path]) for path in moved)
+    g, d = values(gan.generator.trainable_variables), values(gan.discriminator.variables, STATISTICS)
+    d_adam = values(gan.optimizer.d.variables)
+    engine.run(schedule.G_ONLY, batch_of(gan))
+    assert_equal(d, values(gan.discriminator.variables))
+    assert_equal(d_adam, values(gan.optimizer.d.variables))
+    moved = values(gan.generator.trainable_variables)
+    assert any(not np.array_equal(g[path], moved[path]) for path in moved)
+    assert int(gan.step) == 2
+
+
+def test_each_discriminator_update_sees_fresh_images_and_fresh_noise(small):
+    gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 3}))
+    seen = []
+    original = gan.update_discriminator
+    gan.update_discriminator = lambda real, noise: seen.append((ops.convert_to_numpy(real), noise)) or original(real, noise)
+    batch = batch_of(gan)
+    gan.update(batch)
+    assert len(seen) == 3
+    for i, (real, drawn) in enumerate(seen):
+        np.testing.assert_allclose(real, batch["real"][:, i] / 127.5 - 1.0, atol=1e-6)
+        np.testing.assert_array_equal(drawn["z"], batch["d_z"][:, i])
+    assert not np.array_equal(seen[0][0], seen[1][0])
+    assert not np.array_equal(batch["d_z"][:, 0], batch["d_z"][:, 1])
+
+
+def test_u_moves_once_for_each_discriminator_update_and_not_with_the_generator(small):
+    gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 2}))
+    calls = []
+    for layer in gan.discriminator.layers:
+        if hasattr(layer, "power_iteration"):
+            layer.power_iteration = lambda name=layer.name: calls.append(name)
+    gan.update(batch_of(gan))
+    assert len(calls) == 2 * len(set(calls))
+
+
+def test_the_average_follows_the_generator(small):
+    recipe = small("dcgan-cifar10", **{"ema.half_life_images": 1_000_000})
+    gan = GAN(recipe)
+    engine = backend.Engine(gan)
+    for step in range(4):
+        before = values(gan.ema.variables)
+        engine.run(schedule.BOTH, batch_of(gan, step))
+        decay = float(schedule.ema_decay(4 * step, 4, 1_000_000))
+        for average, variable in zip(gan.ema.variables, gan.generator.variables, strict=True):
+            expected = decay * before[average.path] + (1 - decay) * ops.convert_to_numpy(variable)
+            np.testing.assert_allclose(average, expected, rtol=1e-4, atol=1e-6)
+    assert not gan.ema.trainable_variables
+
+
+def test_logs_are_what_they_say(small):
+    gan = GAN(small("wgan-gp-cifar10", **{"schedule.d_steps": 1}))
+    logs = {name: float(value) for name, value in backend.Engine(gan).run(schedule.BOTH, batch_of(gan)).items()}
+    assert logs["d_loss"] == pytest.approx(logs["d_fake"] - logs["d_real"], abs=1e-5)
+    assert logs["penalty"] > 0
+    assert {"g_loss", "real_accuracy", "fake_accuracy", "r_t", "ada_p"} <= logs.keys()
+
+
+def test_r_t_is_the_mean_sign_of_four_steps_and_moves_p(small):
+    recipe = small("dcgan-cifar10", **{"augment.ada": True, "augment.ada_speed_images": 160})
+    gan = GAN(recipe)
+    engine = backend.Engine(gan)
+    signs = []
+    for step in range(8):
+        signs.append(2 * float(engine.run(schedule.BOTH, batch_of(gan, step))["real_accuracy"]) - 1)
+        if step % 4 == 3:
+            assert float(gan.r_t) == pytest.approx(np.mean(signs[-4:]), abs=1e-6)
+            assert float(gan.sign_sum) == 0.0
+    moves = [np.sign(np.mean(signs[i:i + 4]) - 0.6) * 0.1 for i in (0, 4)]
+    expected = np.clip(np.clip(moves[0], 0, 1) + moves[1], 0, 1)
+    assert float(gan.ada_p) == pytest.approx(expected, abs=1e-6)
+
+
+def test_frozen_layers_of_the_discriminator_stay(small):
+    gan = GAN(small("dcgan-cifar10", **{"schedule.freeze_d": 2}))
+    kernel = ops.convert_to_numpy(gan.discriminator.get_layer("from_image").kernel)
+    other = ops.convert_to_numpy(gan.discriminator.get_layer("logit").kernel)
+    gan.update(batch_of(gan))
+    np.testing.assert_array_equal(gan.discriminator.get_layer("from_image").kernel, kernel)
+    assert not np.array_equal(gan.discriminator.get_layer("logit").kernel, other)
+
+
+def test_the_linear_decay_ends_at_zero(small):
+    gan = GAN(small("sngan-cifar10", **{"schedule.images": 40, "schedule.d_steps": 5, "schedule.batch_size": 4}))
+    engine = backend.Engine(gan)
+    rates = []
+    for step in range(2):
+        engine.run(schedule.BOTH, batch_of(gan, step))
+        rates.append((float(gan.optimizer.d.learning_rate), float(gan.optimizer.g.learning_rate)))
+    assert rates == [(pytest.approx(1e-4), pytest.approx(1e-4)), (0.0, 0.0)]
+
+
+@pytest.mark.parametrize("overrides", [
+    {"loss.name": "least-squares"}, {"loss.name": "relativistic"}, {"augment.flip": True},
+    {"augment.diffaugment": ["color", "translation", "cutout"]}, {"augment.ada": True},
+    {"loss.r1": 1.0, "loss.r1_every_steps": 2}, {"loss.gradient_penalty": 10.0},
+    {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0}, {"schedule.g_steps": 2},
+], ids=str)
+def test_options_train_and_stay_finite(small, overrides):
+    gan = GAN(small("sngan-cifar10", **({"schedule.d_steps": 2} | overrides)))
+    engine = backend.Engine(gan)
+    for step in range(3):
+        logs = engine.run(schedule.BOTH, batch_of(gan, step))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    assert {variable.dtype for variable in gan.generator.variables + gan.ema.variables} == {"float32"}
+
+
+def test_lazy_r1_enters_every_so_many_updates(small):
+    gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 1, "loss.r1": 1.0, "loss.r1_every_steps": 3}))
+    engine = backend.Engine(gan)
+    penalties = [float(engine.run(schedule.BOTH, batch_of(gan, step))["penalty"]) for step in range(6)]
+    assert [penalty > 0 for penalty in penalties] == [True, False, False] * 2
+
+
+def test_keras_fit_runs_the_same_step(small):
+    import tensorflow as tf
+
+    recipe = small("dcgan-cifar10")
+    ours, keras_ = GAN(recipe), GAN(recipe)
+    batches = [batch_of(ours, step) for step in range(3)]
+    engine = backend.Engine(ours)
+    for batch in batches:
+        engine.run(schedule.BOTH, batch)
+    data = tf.data.Dataset.from_tensor_slices({k: np.stack([b[k] for b in batches]) for k in batches[0]})
+    history = keras_.fit(data, verbose=0)
+    assert np.isfinite(history.history["d_loss"][0])
+    for a, b in zip(ours.variables, keras_.variables, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=a.path)
+
+
+def test_training_learns(small):
+    """On images of one colour, the generator's mean gets there."""
+    gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 16, "schedule.images": 16 * 60, "model.g_channels": 8}))
+    engine = backend.Engine(gan)
+    for step in range(60):
+        batch = batch_of(gan, step)
+        batch["real"] = np.full_like(batch["real"], 230)
+        engine.run(schedule.BOTH, batch)
+    images = np.asarray(gan.generator(batch["g_z"][:, 0], training=True))
+    assert images.mean() > 0.4

@@ -1,0 +1,21 @@
+"""The few operations in which TensorFlow and JAX differ; everything else is `keras.ops`.
+
+    value_and_grad(function, variables)   the loss, what came with it, and its gradients
+    input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
+    replicas()                            copies of the model that train together
+    is_chief()                            whether this process is the one that writes
+    Engine(gan)                           runs the compiled `gan.update` on numpy batches
+    strategy(name)                        the devices to run on
+"""
+
+from __future__ import annotations
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from zoo.backend.tensorflow import Engine, input_gradient, is_chief, replicas, strategy, value_and_grad
+else:
+    raise ValueError("training needs the TensorFlow backend; unset KERAS_BACKEND or set it to tensorflow. "
+                     f"Received: {keras.backend.backend()!r}")
+
+__all__ = ["Engine", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad"]

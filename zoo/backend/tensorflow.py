@@ -1,0 +1,121 @@
+"""TensorFlow: gradient tapes, `tf.function`, and tf.distribute for several devices, workers or a TPU."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+STRATEGIES = ("auto", "none", "mirrored", "multi-worker", "tpu")
+
+
+def value_and_grad(function, variables: list):
+    """Calls `function() -> (loss, extra)`; returns ((loss, extra), gradients of the loss, one for each variable)."""
+    values = [variable.value for variable in variables]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(values)
+        loss, extra = function()
+    return (loss, extra), tape.gradient(loss, values, unconnected_gradients="zero")
+
+
+def input_gradient(function, x):
+    """The gradient of sum(function(x)) with respect to x, of x's shape; differentiable in turn."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(function(x))
+    return tape.gradient(total, x)
+
+
+def replicas() -> int:
+    """How many copies of the model train together under the current strategy."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The tf.distribute strategy of that name.
+
+    Args:
+        name: "none" for one device; "mirrored" for all GPUs (or logical CPUs) of this machine; "multi-worker" for
+            several machines described by TF_CONFIG; "tpu" for the TPU of this machine; "auto" for the first of
+            multi-worker, tpu and mirrored that the environment asks for or offers.
+
+    Raises:
+        ValueError: an unknown name, or a strategy that this machine cannot provide.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"the strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
+    if name == "auto":
+        workers = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}).get("worker", [])
+        if len(workers) > 1:
+            name = "multi-worker"
+        elif "TPU_NAME" in os.environ:
+            name = "tpu"
+        else:
+            name = "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
+    if name == "none":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        gpus = tf.config.list_logical_devices("GPU")
+        return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
+    if name == "multi-worker":
+        if "TF_CONFIG" not in os.environ:
+            raise ValueError("multi-worker training reads the cluster from the environment variable TF_CONFIG; set it "
+                             "in every worker. Received: no TF_CONFIG")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        raise ValueError(f"no TPU was found ({str(error).splitlines()[0]}). Received: 'tpu'") from None
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def is_chief() -> bool:
+    """Whether this process is the worker that writes."""
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    return resolver is None or resolver.task_type in (None, "", "chief") or resolver.task_id == 0
+
+
+class Engine:
+    """Runs `gan.update` compiled, on every replica, from global batches of numpy arrays.
+
+    Every worker makes the same global batch, a function of (seed, step), and each replica takes its rows.
+    """
+
+    def __init__(self, gan) -> None:
+        self._gan = gan
+        self._strategy = tf.distribute.get_strategy()
+        self._functions = {}
+
+    def run(self, players: tuple[str, ...], batch: dict[str, np.ndarray]) -> dict:
+        """One training step in which the given players ("d", "g") move; returns scalar logs as tensors."""
+        if players not in self._functions:
+            self._functions[players] = self._compile(players)
+        return self._functions[players](self._distribute(batch))
+
+    def _compile(self, players):
+        def update(batch):
+            return self._gan.update(batch, players)
+
+        @tf.function
+        def step(batch):
+            logs = self._strategy.run(update, args=(batch,))
+            return {name: self._strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+
+        return step
+
+    def _distribute(self, batch):
+        count = self._strategy.num_replicas_in_sync
+        if count == 1:
+            return {name: tf.convert_to_tensor(value) for name, value in batch.items()}
+
+        def rows(value):
+            size = len(value) // count
+            return self._strategy.experimental_distribute_values_from_function(
+                lambda context: tf.convert_to_tensor(value[context.replica_id_in_sync_group * size:][:size]))
+
+        return {name: rows(value) for name, value in batch.items()}

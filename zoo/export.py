@@ -1,0 +1,143 @@
+"""A trained generator for use elsewhere: the checkpoint that ships, plain Keras, TensorFlow SavedModel, ONNX."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import checkpoint, hub, networks, pictures
+from zoo.files import replacing, replacing_folder, require_writable
+from zoo.generator import load_generator
+from zoo.layers import UpConv2D, _box
+
+COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
+SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # the other formats are folders
+
+
+def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str], None] = print) -> Path:
+    """Writes a trained generator, whole or not at all, and returns where.
+
+    Args:
+        name: what `load_generator` accepts; a run stands for its best checkpoint.
+        format: one of
+
+            checkpoint  a folder with both networks and without training state, for sampling and fine-tuning. Kernels are
+                        in half precision if that changes no pixel of 256 samples by more than 1/255.
+            keras       one file of standard layers, which `keras.saving.load_model` reads without `zoo`: z
+                        [N, latent_dim] -> float32 [N, H, W, C] in [-1, 1]. Not for StyleGAN-lite.
+            savedmodel  a TensorFlow SavedModel whose signature has the generator's inputs by name (`z` alone, except for
+                        StyleGAN-lite) -> float32 [N, H, W, C] in [-1, 1].
+            onnx        one file as torch-fidelity's `fidelity --input1` takes it: z, normal [N, Z] -> uint8 [N, 3, H, W],
+                        grey repeated. For StyleGAN-lite z holds the latent, then the noise maps; there is one style
+                        and no truncation, as in `Generator.sample`. Needs the package tf2onnx.
+
+        out: a file with the format's suffix, or a folder that is new or empty.
+        notify: receives a line of text whenever there is something to say.
+
+    Raises:
+        ValueError: unknown name or format, `out` cannot be written, the network has no such format, or tf2onnx is missing.
+    """
+    out = Path(out)
+    if format not in WRITERS:
+        raise ValueError(f"the format must be one of {', '.join(WRITERS)}. Received: {format!r}")
+    suffix = SUFFIXES.get(format)
+    if suffix and (out.suffix != suffix or out.is_dir()):
+        raise ValueError(f"the format {format} is a file; name it like generator{suffix}. Received: {str(out)!r}")
+    if not suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(f"the format {format} is a folder, and there is something already; remove that or name another. "
+                         f"Received: {str(out)!r}")
+    if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
+        raise ValueError("the format onnx needs the package tf2onnx: pip install tf2onnx. Received: 'onnx'")
+    require_writable(out)
+    WRITERS[format](hub.resolve(name), out, notify)
+    return out
+
+
+def _checkpoint(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+    opened, generator = checkpoint.open_checkpoint(source), load_generator(source)
+    exact = {network: opened.arrays(network) for network in ("generator", "discriminator")}
+    halved = {network: checkpoint.half(arrays) for network, arrays in exact.items()}
+    variables = checkpoint.by_path(generator.model.variables)
+
+    before = generator.sample(COMPARED_IMAGES).astype(int)
+    checkpoint.assign(variables, halved["generator"], "generator")
+    levels = np.abs(generator.sample(COMPARED_IMAGES) - before).max()
+    if levels > 1:
+        notify(f"kernels stay in float32: half precision would change a pixel by {levels}/255")
+        checkpoint.assign(variables, exact["generator"], "generator")
+
+    info = {key: value for key, value in opened.info.items() if key not in ("format", "files")}
+    info["kernels"] = "float32" if levels > 1 else "float16"
+    checkpoint.save(out, opened.recipe, exact if levels > 1 else halved, info,
+                    {"samples.png": pictures.png(pictures.grid(generator.sample(64)))})
+
+
+def _keras(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+    model = plain(load_generator(source).model)
+    with replacing(out) as temporary:
+        model.save(temporary)
+
+
+def _savedmodel(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+    model = load_generator(source).model
+    with replacing_folder(out) as temporary:
+        model.export(temporary, format="tf_saved_model", verbose=False)
+
+
+def _onnx(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+    model = levels_from_z(load_generator(source).model)
+    with replacing(out) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras looks for `np.object` to mend old versions of tf2onnx
+        model.export(temporary, format="onnx", verbose=False)
+    notify(f"score it with: fidelity --fid --input1 {out} --input1-model-z-size {model.input_shape[-1]} --input2 REAL")
+
+
+WRITERS = {"checkpoint": _checkpoint, "keras": _keras, "onnx": _onnx, "savedmodel": _savedmodel}
+
+
+def plain(model: keras.Model) -> keras.Model:
+    """The same function in layers that come with Keras; `UpConv2D` becomes a 4 x 4 `Conv2DTranspose`.
+
+    Raises:
+        ValueError: the model has other layers of our own.
+    """
+    own = {type(layer).__name__ for layer in model.layers
+           if type(layer) is not UpConv2D and not type(layer).__module__.startswith("keras.")}
+    if own:
+        others = ", ".join(format for format in WRITERS if format != "keras")
+        raise ValueError(f"this network has layers that plain Keras does not know ({', '.join(sorted(own))}); "
+                         f"export it as {others}. Received: 'keras'")
+    twin = keras.models.clone_model(model, clone_function=_plain_layer)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if type(layer) is UpConv2D:
+            weights[0] = np.transpose(_box(np.flip(weights[0], axis=(0, 1))), (0, 1, 3, 2))
+        twin.get_layer(layer.name).set_weights(weights)
+    return twin
+
+
+def _plain_layer(layer: keras.Layer) -> keras.Layer:
+    if type(layer) is UpConv2D:
+        return keras.layers.Conv2DTranspose(layer.filters, 4, strides=2, padding="same", activation=layer.activation,
+                                            use_bias=layer.use_bias, kernel_initializer="zeros", name=layer.name)
+    config = layer.get_config()
+    return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
+
+
+def levels_from_z(model: keras.Model) -> keras.Model:
+    """A model of one input, z [N, Z] with all the noise of a sample -> uint8 [N, 3, H, W], as `Generator.sample` rounds."""
+    sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
+    z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
+    latent, noise = z[:, :sizes["z"]], z[:, sizes["z"]:]
+    one = ops.ones_like(z[:, :1])
+    images = networks.generate(model, {"z": latent, "z_mixing": latent, "mixing": one, "noise": noise, "truncation": one})
+    levels = ops.clip(ops.round((images + 1.0) * 127.5), 0, 255)
+    if images.shape[-1] == 1:
+        levels = ops.repeat(levels, 3, axis=-1)
+    return keras.Model(z, ops.cast(ops.transpose(levels, (0, 3, 1, 2)), "uint8"), name="generator")

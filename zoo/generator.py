@@ -1,0 +1,121 @@
+"""A trained generator and what people do with it: samples and walks between them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from zoo import checkpoint, hub
+from zoo.recipe import Recipe
+
+
+def load_generator(name: str | Path) -> Generator:
+    """Loads a pretrained generator.
+
+    Args:
+        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, or the folder of a run.
+
+    Raises:
+        ValueError: unknown name, or a corrupt checkpoint.
+    """
+    from zoo import networks
+
+    opened = checkpoint.open_checkpoint(hub.resolve(name))
+    model, _ = networks.build(opened.recipe, precision="float32")
+    checkpoint.assign(checkpoint.by_path(model.variables), opened.arrays("generator"), "generator")
+    return Generator(model, opened.recipe, opened.info)
+
+
+class Generator:
+    """An averaged generator, ready to sample.
+
+    Attributes:
+        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1].
+        recipe: what it was trained with.
+        info: the checkpoint's ganzoo.json: training data, images seen, versions.
+    """
+
+    def __init__(self, model, recipe: Recipe, info: dict) -> None:
+        self.model, self.recipe, self.info = model, recipe, info
+
+    def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+        """Draws images.
+
+        Args:
+            n: how many, at least 1.
+            seed: equal seeds give equal images; a larger `n` begins with the images of a smaller one.
+            truncation: psi of Karras 2019, in [0, 1]: below 1, styles move towards the mean, for less variety and
+                fewer failures. StyleGAN-lite alone has it.
+
+        Returns:
+            uint8 [n, H, W, C].
+        """
+        return np.concatenate(list(self.batches(n, seed, truncation)))
+
+    def batches(self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64) -> Iterator[np.ndarray]:
+        """The images of `sample` in batches, for numbers that do not fit in memory."""
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"the number of images must be a whole number of at least 1. Received: {n!r}")
+        rngs = {tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
+                for tensor in self.model.inputs}
+        done = 0
+        while done < n:
+            count = min(batch_size, n - done)
+            inputs = {name: rngs[name].standard_normal((count, *shape), np.float32) for name, shape in self._shapes()}
+            yield self.images(inputs, truncation)
+            done += count
+
+    def interpolate(self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+        """A closed walk through `stops` latents on the sphere (White 2016, arXiv:1609.04468): uint8 [steps, H, W, C].
+
+        Noise inputs other than latents stay fixed.
+        """
+        if steps < stops or stops < 2:
+            raise ValueError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
+        rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+        inputs = {}
+        for name, shape in self._shapes():
+            points = rng.standard_normal((stops, *shape), np.float32)
+            if name == "z":
+                places = np.arange(steps) * stops / steps
+                a = points[places.astype(int)]
+                b = points[(places.astype(int) + 1) % stops]
+                inputs[name] = _slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
+            else:
+                inputs[name] = np.repeat(points[:1], steps, axis=0)
+        return np.concatenate([self.images({name: value[i:i + 64] for name, value in inputs.items()}, truncation)
+                               for i in range(0, steps, 64)])
+
+    def images(self, inputs: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
+        """uint8 images [N, H, W, C] from the generator's own inputs; `_shapes` says which vary."""
+        from zoo import networks
+
+        names = [tensor.name for tensor in self.model.inputs]
+        if not 0.0 <= truncation <= 1.0:
+            raise ValueError(f"truncation must be between 0 and 1. Received: {truncation!r}")
+        if truncation != 1.0 and "truncation" not in names:
+            raise ValueError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
+        count = len(inputs["z"])
+        fixed = {"z_mixing": inputs["z"], "mixing": np.ones((count, 1), np.float32),  # 1: one style for all layers
+                 "truncation": np.full((count, 1), truncation, np.float32)}
+        return to_uint8(networks.generate(self.model, {**fixed, **inputs}))
+
+    def _shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """The inputs that differ from sample to sample."""
+        return [(tensor.name, tuple(tensor.shape[1:])) for tensor in self.model.inputs
+                if tensor.name not in ("z_mixing", "mixing", "truncation")]
+
+
+def to_uint8(images) -> np.ndarray:
+    """float [N, H, W, C] in [-1, 1], clipped, to uint8."""
+    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    cosine = np.sum(a * b, axis=-1, keepdims=True) / np.linalg.norm(a, axis=-1, keepdims=True) \
+        / np.linalg.norm(b, axis=-1, keepdims=True)
+    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
+    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

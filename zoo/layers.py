@@ -1,0 +1,164 @@
+"""Layers that several networks share: seeded initializers, resampling convolutions, Miyato's spectral normalisation."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Initializers:
+    """Makes initializers that draw with NumPy from (seed, order of making).
+
+    Every backend, replica and process then starts from the same weights, and a JAX model builds without compiling one
+    random-number program for each shape.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seeds = np.random.SeedSequence(seed)
+
+    def normal(self, std: float, mean: float = 0.0) -> keras.initializers.Initializer:
+        return _Drawn(self._seeds.spawn(1)[0], lambda rng, shape: mean + std * rng.standard_normal(shape, np.float32))
+
+    def glorot_uniform(self, gain: float = 1.0) -> keras.initializers.Initializer:
+        """Glorot 2010: U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)) for kernels [..., in, out]."""
+
+        def draw(rng, shape):
+            receptive = int(np.prod(shape[:-2]))
+            bound = gain * np.sqrt(6.0 / (receptive * (shape[-2] + shape[-1])))
+            return rng.uniform(-bound, bound, shape)
+
+        return _Drawn(self._seeds.spawn(1)[0], draw)
+
+
+class _Drawn(keras.initializers.Initializer):
+    def __init__(self, seed: np.random.SeedSequence, draw) -> None:
+        self._seed, self._draw = seed, draw
+
+    def __call__(self, shape, dtype=None):
+        return np.asarray(self._draw(np.random.default_rng(self._seed), tuple(shape)), dtype or "float32")
+
+    def get_config(self) -> dict:
+        return {}
+
+
+def _box(kernel):
+    """Convolves a kernel [3, 3, ...] with a 2 x 2 box of ones: [4, 4, ...]."""
+    padding = [(1, 1), (1, 1)] + [(0, 0)] * (len(kernel.shape) - 2)
+    padded = ops.pad(kernel, padding)
+    rows = padded[:-1] + padded[1:]
+    return rows[:, :-1] + rows[:, 1:]
+
+
+class UpConv2D(keras.layers.Conv2D):
+    """`UpSampling2D(2)` (nearest) followed by a 3 x 3 `Conv2D`, as one transposed convolution.
+
+    The same function with 4/9 of the multiplications: each output pixel sees only 2 x 2 different input pixels, so the
+    nine taps add up to four. Variables, shapes and configuration are those of the 3 x 3 convolution.
+    Input [N, H, W, C], output [N, 2H, 2W, filters].
+    """
+
+    def __init__(self, filters: int, **kwargs) -> None:
+        super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
+
+    def convolution_op(self, inputs, kernel):
+        kernel = ops.transpose(_box(ops.flip(kernel, axis=(0, 1))), (0, 1, 3, 2))
+        return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return batch, height and 2 * height, width and 2 * width, self.filters
+
+
+class ConvPool2D(keras.layers.Conv2D):
+    """A 3 x 3 `Conv2D` followed by `AveragePooling2D(2)`, as one strided convolution: the twin of `UpConv2D`.
+
+    Input [N, H, W, C] with even H and W, output [N, H/2, W/2, filters].
+    """
+
+    def __init__(self, filters: int, **kwargs) -> None:
+        super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
+
+    def convolution_op(self, inputs, kernel):
+        return ops.conv(inputs, _box(kernel) / 4.0, strides=2, padding="same")
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return batch, height and height // 2, width and width // 2, self.filters
+
+
+_FIXED = ("kernel_size", "padding")
+
+
+class SpectralNorm:
+    """Mixin before a Keras layer with a `kernel`: Miyato 2018, arXiv:1802.05957, algorithm 1.
+
+    The trained variable W stays as it is; the layer computes with W / sigma(W), where sigma = u' W v is the largest
+    singular value of W as a matrix [inputs, outputs], and the gradient flows through sigma. The vector u (float32, [outputs]) is
+    the only state. It moves in `power_iteration` alone, which the training step calls once for each D update: applying
+    the layer changes nothing.
+
+    (`keras.layers.SpectralNormalization` instead overwrites W on TensorFlow, on every training call.)
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._u = None
+
+    def add_weight(self, *args, name=None, **kwargs):
+        if name == "kernel":
+            kwargs["autocast"] = False  # sigma is computed from the float32 master weights
+        return super().add_weight(*args, name=name, **kwargs)
+
+    def build(self, input_shape) -> None:
+        super().build(input_shape)
+        outputs = self._kernel.shape[-1]
+        start = np.random.default_rng(outputs).standard_normal(outputs).astype("float32")
+        self._u = self.add_weight(name="u", shape=(outputs,), trainable=False, autocast=False, dtype="float32",
+                                  initializer=lambda shape, dtype: start / np.linalg.norm(start))
+        for _ in range(5):  # start close to the singular vector, as long training does
+            self.power_iteration()
+
+    def power_iteration(self) -> None:
+        """One step of the power method on u."""
+        self._u.assign(_unit(ops.matmul(self._v(), self._matrix())))
+
+    @property
+    def sigma(self):
+        """The estimate of the largest singular value: a float32 scalar, differentiable in W."""
+        v = ops.stop_gradient(self._v())
+        u = ops.stop_gradient(ops.convert_to_tensor(self._u))
+        return ops.sum(v * ops.matmul(self._matrix(), u))
+
+    @property
+    def kernel(self):
+        if self._u is None:
+            return super().kernel
+        return ops.cast(self._kernel / self.sigma, self.compute_dtype)
+
+    def _matrix(self):
+        return ops.reshape(self._kernel, (-1, self._kernel.shape[-1]))
+
+    def _v(self):
+        return _unit(ops.matmul(self._matrix(), ops.convert_to_tensor(self._u)))
+
+
+def _unit(vector):
+    return vector / (ops.norm(vector) + 1e-12)
+
+
+class SNConv2D(SpectralNorm, keras.layers.Conv2D):
+    """`Conv2D` with spectral normalisation."""
+
+
+class SNConvPool2D(SpectralNorm, ConvPool2D):
+    """`ConvPool2D` with spectral normalisation of its 3 x 3 kernel."""
+
+
+class SNDense(SpectralNorm, keras.layers.Dense):
+    """`Dense` with spectral normalisation."""
+
+
+def spectral_layers(model: keras.Model) -> list[SpectralNorm]:
+    """The spectrally normalised layers of a model, in order."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, SpectralNorm)]

@@ -1,0 +1,34 @@
+"""Penalties on the discriminator's gradient with respect to images, in float32 whatever the precision of the network."""
+
+from __future__ import annotations
+
+from keras import ops
+
+from zoo import backend
+
+
+def gradient_penalty(discriminator, real, fake, epsilon):
+    """E[(|grad D(x)| - 1)^2] at x between real and fake: Gulrajani 2017, arXiv:1704.00028, algorithm 1.
+
+    Args:
+        discriminator: images [N, H, W, C] -> logits [N, 1].
+        real, fake: float32 [N, H, W, C].
+        epsilon: float32 [N], uniform in [0, 1).
+
+    Returns:
+        A float32 scalar, to be multiplied by lambda.
+    """
+    epsilon = ops.reshape(epsilon, (-1, 1, 1, 1))
+    gradient = backend.input_gradient(discriminator, epsilon * real + (1.0 - epsilon) * fake)
+    return ops.mean(ops.square(_norm(gradient) - 1.0))
+
+
+def r1(discriminator, real):
+    """E[|grad D(real)|^2]: Mescheder 2018, arXiv:1801.04406, equation 9, to be multiplied by gamma / 2."""
+    gradient = ops.cast(backend.input_gradient(discriminator, real), "float32")
+    return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
+
+
+def _norm(gradient):
+    squares = ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
+    return ops.sqrt(squares + 1e-12)  # the square root has no gradient at zero

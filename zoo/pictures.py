@@ -1,0 +1,63 @@
+"""Pictures people look at: grids of samples, their change over time, curves of a run."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.files import replacing
+
+
+def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> Image.Image:
+    """Arranges uint8 images [N, H, W, C] in rows, nearly square, each enlarged `scale` times (nearest)."""
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cells = np.zeros((rows * columns, height, width, channels), np.uint8)
+    cells[:count] = images
+    sheet = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    picture = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def gif(frames: list[Image.Image], path: Path, milliseconds: int = 120, last_milliseconds: int = 1500) -> None:
+    """Writes an endless animation; the last frame stays longer."""
+    frames = [frame.convert("L" if frame.mode == "L" else "P") for frame in frames]
+    durations = [milliseconds] * (len(frames) - 1) + [last_milliseconds]
+    with replacing(path) as temporary:
+        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def curves(entries: list[dict[str, Any]], path: Path) -> None:
+    """Draws losses, logits, accuracies and the distance to held-out images over the images seen."""
+    from matplotlib.figure import Figure
+
+    panels = {"losses": ("d_loss", "g_loss", "penalty"), "logits of D": ("d_real", "d_fake"),
+              "D: share told right": ("real_accuracy", "fake_accuracy"), "distance to held-out images": ("distance",),
+              "augmentation": ("r_t", "ada_p")}
+    panels = {title: [name for name in names if any(name in entry for entry in entries)]
+              for title, names in panels.items()}
+    panels = {title: names for title, names in panels.items() if names}
+    figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
+    for axes, (title, names) in zip(np.atleast_1d(figure.subplots(len(panels), sharex=True)), panels.items(), strict=True):
+        for name in names:
+            points = [(entry["images"], entry[name]) for entry in entries if name in entry]
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1)
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.legend(fontsize=7, frameon=False, loc="upper right")
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("real images shown to D")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100)

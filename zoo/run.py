@@ -1,0 +1,112 @@
+"""A run is a folder, readable while it grows.
+
+    recipe.toml      the resolved recipe
+    log.jsonl        one line of numbers for each window of steps
+    curves.png       the same as curves
+    samples/         grids of one fixed batch of latents over time
+    samples.gif      the same as an animation
+    events/          for TensorBoard
+    checkpoints/     the latest two and the best
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from PIL import Image
+
+from zoo import pictures
+from zoo import recipe as recipes
+from zoo.files import replacing
+
+
+class Run:
+    """The folder of a run. Nothing is created until `start`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def start(self, recipe: recipes.Recipe) -> None:
+        """Makes the folder, or checks that the run in it has the same recipe.
+
+        Raises:
+            ValueError: the folder holds a run of another recipe (the difference is shown), or something else.
+        """
+        file = self.path / "recipe.toml"
+        if file.exists():
+            changes = recipes.difference(recipes.load(file), recipe)
+            if changes:
+                raise ValueError(f"the run was started with another recipe ({'; '.join(changes)}); resume it with its "
+                                 f"own, or train into a new folder. Received: {str(self.path)!r}")
+            return
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(f"the folder for the run exists and is not a run; choose another. Received: {str(self.path)!r}")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            temporary.write_text(tomli_w.dumps(recipe.to_dict()))
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        if not (self.path / "recipe.toml").is_file():
+            raise ValueError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
+        return recipes.load(self.path / "recipe.toml")
+
+    def log(self, entry: dict[str, Any]) -> None:
+        with open(self.path / "log.jsonl", "a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The lines of the log; a last line cut short by a crash is left out."""
+        file = self.path / "log.jsonl"
+        entries = []
+        for line in file.read_text().splitlines() if file.exists() else ():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return entries
+
+    def rewind(self, step: int) -> None:
+        """Forgets the log lines after `step`: they will be written again."""
+        kept = [json.dumps(entry) + "\n" for entry in self.entries() if entry["step"] <= step]
+        with replacing(self.path / "log.jsonl") as temporary:
+            temporary.write_text("".join(kept))
+
+    def add_samples(self, images: int, sheet: Image.Image) -> None:
+        """Keeps a grid of the fixed latents and renews the animation of them all."""
+        folder = self.path / "samples"
+        with replacing(folder / f"{images:010d}.png") as temporary:
+            sheet.save(temporary, "PNG", optimize=True)
+        frames = [Image.open(file).copy() for file in sorted(folder.glob("[0-9]*.png"))]
+        pictures.gif(frames, self.path / "samples.gif")
+
+    def checkpoint_path(self, step: int) -> Path:
+        return self.path / "checkpoints" / f"step-{step:09d}"
+
+    def checkpoints(self) -> list[Path]:
+        """Complete checkpoints, oldest first."""
+        return sorted(file.parent for file in self.path.glob("checkpoints/step-*/ganzoo.json"))
+
+    def latest(self) -> Path | None:
+        return max(self.checkpoints(), default=None)
+
+    def best(self) -> Path | None:
+        """The checkpoint with the smallest distance to the held-out images; the later of equals."""
+        return min(reversed(self.checkpoints()), key=_distance, default=None)
+
+    def prune(self) -> None:
+        """Deletes all checkpoints but the latest two and the best."""
+        kept = {*self.checkpoints()[-2:], self.best()}
+        for path in self.checkpoints():
+            if path not in kept:
+                shutil.rmtree(path)
+
+
+def _distance(path: Path) -> float:
+    distance = json.loads((path / "ganzoo.json").read_text()).get("distance")
+    return math.inf if distance is None else distance

@@ -1,0 +1,262 @@
+"""Training: a recipe in, the folder of a run out."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from zoo import backend, checkpoint, data, hub, noise, pictures, schedule
+from zoo.gan import GAN
+from zoo.generator import Generator
+from zoo.metrics.swd import sliced_wasserstein
+from zoo.recipe import Recipe
+from zoo.run import Run
+
+COMPARED_IMAGES = 2_000  # of each kind, for the distance that chooses the best checkpoint
+SMALL_DATA_IMAGES = 10_000  # below this, fine-tuning augments
+
+
+class NonFinite(ValueError):
+    """Training stopped because a value was not finite; the message names the steps and the tensors."""
+
+
+def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strategy: str = "auto",
+          notify: Callable[[str], None] = print) -> Run:
+    """Trains a recipe into the folder `out`, or goes on with the run that is there.
+
+    Args:
+        recipe: what to train; must equal that of a run to go on with.
+        out: the folder of the run.
+        data_dir: where TFDS keeps its data sets.
+        strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; see `zoo.backend.tensorflow.strategy`.
+        notify: receives a line of text whenever there is something to say.
+
+    Returns:
+        The run. Ctrl-C saves a checkpoint and returns early.
+
+    Raises:
+        ValueError: data, recipe, folder or strategy do not fit.
+        NonFinite: a loss or a weight is not finite; the last healthy checkpoint stays.
+    """
+    with backend.strategy(strategy).scope():
+        if recipe.schedule.batch_size % backend.replicas():
+            raise ValueError(f"schedule.batch_size must be a multiple of the {backend.replicas()} replicas. "
+                             f"Received: {recipe.schedule.batch_size}")
+        run = Run(out)
+        if backend.is_chief():
+            run.start(recipe)
+        store = data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
+                             fit=recipe.data.fit, data_dir=data_dir, notify=notify)
+        gan = GAN(recipe)
+        recorder = Recorder(gan, store, run) if backend.is_chief() else None
+        if run.latest():
+            restore(gan, run.latest())
+            notify(f"going on from {run.latest()}")
+        elif recipe.start:
+            start_from(gan, hub.resolve(recipe.start))
+            if recorder:
+                recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
+        finished = loop(gan, store, recorder)
+    if not finished:
+        notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
+    return run
+
+
+def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
+    """The steps that the recipe still wants. Returns False when Ctrl-C ended them early."""
+    recipe, plan = gan.recipe, gan.recipe.schedule
+    engine = backend.Engine(gan)
+    images_per_step = plan.batch_size * plan.d_steps
+    steps_per_epoch = max(1, round(len(store.images) / images_per_step))
+    first = window = int(gan.step)
+    log_steps, checkpoint_steps = (max(1, every // images_per_step) for every in
+                                   (recipe.log.every_images, recipe.log.checkpoint_every_images))
+    clock = time.monotonic()
+    with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
+        for step, batch in feed(gan, store, first):
+            r_t = float(gan.r_t) if plan.wait_above else 0.0
+            logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
+            step += 1
+            bar.update(images_per_step)
+            last = interrupted() or step == plan.steps
+            if step % log_steps == 0 or step % checkpoint_steps == 0 or last:
+                numbers = {name: float(value) for name, value in logs.items()}
+                require_finite(gan, numbers, window, step)
+                rate = (step - window) * images_per_step / (time.monotonic() - clock)
+                bar.set_postfix_str(summary(numbers, recipe.loss.name))
+                if recorder:
+                    recorder.log(step, {**numbers, "images_per_second": round(rate, 1)})
+                if recorder and (step % checkpoint_steps == 0 or last):
+                    recorder.checkpoint(step)
+                window, clock = step, time.monotonic()
+            if last:
+                return step == plan.steps
+    return True
+
+
+def feed(gan: GAN, store: data.Store, first: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """(step, batch) from step `first` to the end; the next batch is made while the current one is used."""
+    recipe, plan = gan.recipe, gan.recipe.schedule
+    batches = data.Batches(store.images, seed=recipe.seed, batch_size=plan.batch_size, d_steps=plan.d_steps)
+
+    def make(step: int) -> dict[str, np.ndarray]:
+        return {"real": batches[step], **noise.batch(recipe, gan.generator, step)}
+
+    with ThreadPoolExecutor(max_workers=1) as maker:
+        coming = maker.submit(make, first)
+        for step in range(first, plan.steps):
+            batch, coming = coming.result(), maker.submit(make, step + 1)
+            yield step, batch
+
+
+class Recorder:
+    """What the first worker writes into the folder of the run."""
+
+    def __init__(self, gan: GAN, store: data.Store, run: Run) -> None:
+        from tensorboardX import SummaryWriter
+
+        self.gan, self.store, self.run = gan, store, run
+        self.images_per_step = gan.recipe.schedule.batch_size * gan.recipe.schedule.d_steps
+        step = checkpoint.open_checkpoint(run.latest()).info["step"] if run.latest() else 0
+        run.rewind(step)
+        self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
+
+    def log(self, step: int, numbers: dict[str, float]) -> None:
+        images = step * self.images_per_step
+        self.run.log({"step": step, "images": images, **numbers})
+        for name, value in numbers.items():
+            self.events.add_scalar(name, value, images)
+
+    def checkpoint(self, step: int) -> None:
+        """Saves everything, with a grid of the fixed latents and the distance to held-out images."""
+        generator = Generator(self.gan.ema, self.gan.recipe, {})
+        sheet = pictures.grid(generator.sample(64))
+        held_out = (self.store.heldout if len(self.store.heldout) else self.store.images)[:COMPARED_IMAGES]
+        distance = sliced_wasserstein(held_out, generator.sample(len(held_out), seed=1))
+        self.log(step, {"distance": distance})
+        arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}
+                  for file, variables in self.gan.saved().items()}
+        checkpoint.save(self.run.checkpoint_path(step), self.gan.recipe, arrays,
+                        {**description(self.gan, self.store, step), "distance": distance},
+                        {"samples.png": pictures.png(sheet)})
+        self.run.prune()
+        self.run.add_samples(step * self.images_per_step, sheet)
+        pictures.curves(self.run.entries(), self.run.path / "curves.png")
+
+
+def description(gan: GAN, store: data.Store, step: int) -> dict:
+    """What ganzoo.json says of a checkpoint: where it comes from and what it was made with."""
+    plan = gan.recipe.schedule
+    return {
+        "name": gan.recipe.name, "recipe_sha256": gan.recipe.digest, "step": step,
+        "images": step * plan.batch_size * plan.d_steps,
+        "parameters": {"generator": gan.generator.count_params(), "discriminator": gan.discriminator.count_params()},
+        "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
+                 "classes": list(store.classes)},
+        "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
+        "versions": {"python": platform.python_version(),
+                     **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")}},
+    }
+
+
+def restore(gan: GAN, path: Path) -> None:
+    """Sets every variable of the GAN from a run's checkpoint."""
+    opened = checkpoint.open_checkpoint(path)
+    if not opened.has_training_state:
+        raise ValueError(f"the checkpoint was exported for sampling and fine-tuning and has no optimizer state; start "
+                         f"from it with `ganzoo finetune`. Received: {str(path)!r}")
+    for file, variables in gan.saved().items():
+        checkpoint.assign(variables, opened.arrays(file), file)
+
+
+def start_from(gan: GAN, path: Path) -> None:
+    """Sets both networks from a checkpoint; the raw generator starts as its average."""
+    opened = checkpoint.open_checkpoint(path)
+    weights = opened.arrays("generator")
+    for generator in (gan.generator, gan.ema):
+        checkpoint.assign(checkpoint.by_path(generator.variables), weights, "generator")
+    checkpoint.assign(gan.saved()["discriminator"], opened.arrays("discriminator"), "discriminator")
+
+
+def finetune(name: str | Path, source: str, out: str | Path, *, images: int | None = None, freeze_d: int = 0,
+             overrides: dict | None = None, data_dir: str | None = None, strategy: str = "auto",
+             notify: Callable[[str], None] = print) -> Run:
+    """Trains a checkpoint's two networks further on other images, resized to what it makes.
+
+    Args:
+        name: what `load_generator` accepts.
+        source: "tfds:NAME", a folder of images or an .npz file.
+        images: real images to show to D; by default a tenth of the original run.
+        freeze_d: see `zoo.recipe.Schedule`.
+        overrides: dotted recipe keys, as `Recipe.replace` takes them.
+        out, data_dir, strategy, notify: as in `train`.
+    """
+    folder = hub.resolve(name)
+    old = checkpoint.open_checkpoint(folder).recipe
+    store = data.prepare(source, resolution=old.data.resolution, channels=old.data.channels, fit=old.data.fit,
+                         data_dir=data_dir, notify=notify)
+    changes = {"name": Path(out).name, "start": str(folder), "data.source": source,
+               "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
+    if len(store.images) < SMALL_DATA_IMAGES and not old.augment.ada:
+        changes["augment.diffaugment"] = ["color", "translation", "cutout"]
+    recipe = old.replace(**changes, **(overrides or {}))
+    notify(f"fine-tuning {name} on {len(store.images):,} images at {old.data.resolution} pixels with "
+           f"{old.data.channels} channel{'s' if old.data.channels > 1 else ''}, "
+           f"{recipe.schedule.images:,} images shown, augmentation: "
+           f"{'ADA' if recipe.augment.ada else ', '.join(recipe.augment.diffaugment) or 'none'}")
+    return train(recipe, out, data_dir=data_dir, strategy=strategy, notify=notify)
+
+
+def require_finite(gan: GAN, numbers: dict[str, float], first: int, last: int) -> None:
+    """Raises NonFinite when a log or a variable is not finite."""
+    broken = [name for name, value in numbers.items() if not np.isfinite(value)]
+    if broken:
+        broken += [f"{file}: {name}" for file, variables in gan.saved().items() for name, variable in variables.items()
+                   if not np.isfinite(np.asarray(variable)).all()][:5]
+        raise NonFinite(f"values are not finite after steps {first + 1} to {last}; the checkpoints before stay. Lower the "
+                        f"learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
+
+
+def summary(numbers: dict[str, float], loss: str) -> str:
+    """The end of the progress line."""
+    text = " ".join(f"{label} {numbers[name]:.2f}" for label, name in (("D", "d_loss"), ("G", "g_loss")) if name in numbers)
+    if "d_real" not in numbers:
+        return text
+    if loss in ("wasserstein", "relativistic"):
+        return f"{text}, critic gap {numbers['d_real'] - numbers['d_fake']:.2f}"
+    return f"{text}, D right on real {numbers['real_accuracy']:.0%} fake {numbers['fake_accuracy']:.0%}"
+
+
+def progress_bar(recipe: Recipe, first: int, images_per_step: int, shown) -> tqdm:
+    return tqdm(total=recipe.schedule.steps * images_per_step, initial=first * images_per_step, unit="img",
+                unit_scale=True, desc=recipe.name, disable=not shown, mininterval=1.0, dynamic_ncols=True)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """While it lasts, Ctrl-C and SIGTERM make the yielded function true instead; a second Ctrl-C interrupts at once."""
+    asked = []
+
+    def ask(number, frame):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked.append(number)
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread, which alone receives signals
+        before = {}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
