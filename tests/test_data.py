@@ -241,7 +241,8 @@ def test_sub_folders_give_labels(tmp_path, prepare):
         save(tmp_path / "animals" / name / "0.png", np.full((8, 8), value, np.uint8))
     store = prepare(tmp_path / "animals", channels=1)
     assert store.classes == ("cat", "dog", "emu")
-    named = dict(zip(store.images[:, 0, 0, 0].tolist(), (store.classes[i] for i in store.labels), strict=True))
+    names = [store.classes[label] for label in store.labels]
+    named = dict(zip(store.images[:, 0, 0, 0].tolist(), names, strict=True))
     assert named == {10: "dog", 20: "cat", 30: "cat", 40: "emu"}
 
 

@@ -139,7 +139,7 @@ def save(path: Path, recipe: recipes.Recipe, tensors: dict[str, dict[str, np.nda
         info: what ganzoo.json shall say besides the format and the files.
         extra: further files, {"samples.png": bytes}.
     """
-    contents = {f"{name}.safetensors": format_safetensors({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    contents = {f"{name}.safetensors": format_safetensors({k: np.asarray(v, order="C") for k, v in arrays.items()})
                 for name, arrays in tensors.items()}
     contents |= {"recipe.toml": tomli_w.dumps(recipe.to_dict()).encode(), **(extra or {})}
     files = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -1,4 +1,4 @@
-"""A trained generator for use elsewhere: the checkpoint that ships, plain Keras, TensorFlow SavedModel, ONNX."""
+"""A trained generator for use elsewhere: as shipped checkpoint, plain Keras, TensorFlow SavedModel or ONNX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras import ops
 from zoo import checkpoint, hub, networks, pictures
 from zoo.files import replacing, replacing_folder, require_writable
 from zoo.generator import load_generator
-from zoo.layers import UpConv2D, _box
+from zoo.layers import UpConv2D
 
 COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
 SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # the other formats are folders
@@ -27,33 +27,34 @@ def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str
         name: what `load_generator` accepts; a run stands for its best checkpoint.
         format: one of
 
-            checkpoint  a folder with both networks and without training state, for sampling and fine-tuning. Kernels are
-                        in half precision if that changes no pixel of 256 samples by more than 1/255.
-            keras       one file of standard layers, which `keras.saving.load_model` reads without `zoo`: z
-                        [N, latent_dim] -> float32 [N, H, W, C] in [-1, 1]. Not for StyleGAN-lite.
-            savedmodel  a TensorFlow SavedModel whose signature has the generator's inputs by name (`z` alone, except for
-                        StyleGAN-lite) -> float32 [N, H, W, C] in [-1, 1].
-            onnx        one file as torch-fidelity's `fidelity --input1` takes it: z, normal [N, Z] -> uint8 [N, 3, H, W],
-                        grey repeated. For StyleGAN-lite z holds the latent, then the noise maps; there is one style
-                        and no truncation, as in `Generator.sample`. Needs the package tf2onnx.
+            checkpoint  a folder with both networks and no training state, for sampling and fine-tuning; kernels
+                        in half precision if that changes no pixel of 256 samples by more than 1/255
+            keras       one file of standard layers, which `keras.saving.load_model` reads without `zoo`:
+                        z [N, latent_dim] -> float32 [N, H, W, C] in [-1, 1]; not for StyleGAN-lite
+            savedmodel  a TensorFlow SavedModel with the generator's inputs by name in its signature (`z`, and
+                        for StyleGAN-lite the others too) -> float32 [N, H, W, C] in [-1, 1]
+            onnx        one file for torch-fidelity's `fidelity --input1`: normal z [N, Z] -> uint8 [N, 3, H, W],
+                        grey repeated. StyleGAN-lite's z is the latent and the noise maps side by side; all
+                        layers have one style without truncation, as in `Generator.sample`
 
         out: a file with the format's suffix, or a folder that is new or empty.
         notify: receives a line of text whenever there is something to say.
 
     Raises:
-        ValueError: unknown name or format, `out` cannot be written, the network has no such format, or tf2onnx is missing.
+        ValueError: unknown name or format, `out` cannot be written, the network has no such format, or the
+            optional package tf2onnx is missing.
     """
     out = Path(out)
     if format not in WRITERS:
         raise ValueError(f"the format must be one of {', '.join(WRITERS)}. Received: {format!r}")
     suffix = SUFFIXES.get(format)
     if suffix and (out.suffix != suffix or out.is_dir()):
-        raise ValueError(f"the format {format} is a file; name it like generator{suffix}. Received: {str(out)!r}")
+        raise ValueError(f"the format {format} is a file, for instance generator{suffix}. Received: {str(out)!r}")
     if not suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(f"the format {format} is a folder, and there is something already; remove that or name another. "
-                         f"Received: {str(out)!r}")
+        raise ValueError(f"the format {format} is a new folder, and there is something already; remove that or name "
+                         f"another. Received: {str(out)!r}")
     if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
-        raise ValueError("the format onnx needs the package tf2onnx: pip install tf2onnx. Received: 'onnx'")
+        raise ValueError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
     require_writable(out)
     WRITERS[format](hub.resolve(name), out, notify)
     return out
@@ -74,8 +75,16 @@ def _checkpoint(source: Path, out: Path, notify: Callable[[str], None]) -> None:
 
     info = {key: value for key, value in opened.info.items() if key not in ("format", "files")}
     info["kernels"] = "float32" if levels > 1 else "float16"
-    checkpoint.save(out, opened.recipe, exact if levels > 1 else halved, info,
+    recipe = opened.recipe.replace(**{"start": Path(opened.recipe.start).name,  # no paths of the machine it comes from
+                                      "data.source": _name(opened.recipe.data.source)})
+    if "data" in info:
+        info["data"] = {**info["data"], "source": recipe.data.source}
+    checkpoint.save(out, recipe, exact if levels > 1 else halved, info,
                     {"samples.png": pictures.png(pictures.grid(generator.sample(64)))})
+
+
+def _name(source: str) -> str:
+    return source if source.startswith("tfds:") else Path(source).name
 
 
 def _keras(source: Path, out: Path, notify: Callable[[str], None]) -> None:
@@ -93,9 +102,10 @@ def _savedmodel(source: Path, out: Path, notify: Callable[[str], None]) -> None:
 def _onnx(source: Path, out: Path, notify: Callable[[str], None]) -> None:
     model = levels_from_z(load_generator(source).model)
     with replacing(out) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras looks for `np.object` to mend old versions of tf2onnx
-        model.export(temporary, format="onnx", verbose=False)
-    notify(f"score it with: fidelity --fid --input1 {out} --input1-model-z-size {model.input_shape[-1]} --input2 REAL")
+        warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
+        model.export(temporary, format="onnx", input_signature=model.inputs, verbose=False)
+    notify(f"score it with: fidelity --fid --input1 {out} --input1-model-z-size {model.input_shape[-1]} "
+           f"--input1-model-num-samples 50000 --input2 IMAGES")
 
 
 WRITERS = {"checkpoint": _checkpoint, "keras": _keras, "onnx": _onnx, "savedmodel": _savedmodel}
@@ -110,33 +120,34 @@ def plain(model: keras.Model) -> keras.Model:
     own = {type(layer).__name__ for layer in model.layers
            if type(layer) is not UpConv2D and not type(layer).__module__.startswith("keras.")}
     if own:
-        others = ", ".join(format for format in WRITERS if format != "keras")
+        others = " or ".join(format for format in WRITERS if format != "keras")
         raise ValueError(f"this network has layers that plain Keras does not know ({', '.join(sorted(own))}); "
                          f"export it as {others}. Received: 'keras'")
     twin = keras.models.clone_model(model, clone_function=_plain_layer)
     for layer in model.layers:
         weights = layer.get_weights()
         if type(layer) is UpConv2D:
-            weights[0] = np.transpose(_box(np.flip(weights[0], axis=(0, 1))), (0, 1, 3, 2))
+            weights[0] = UpConv2D.transposed_kernel(weights[0])
         twin.get_layer(layer.name).set_weights(weights)
     return twin
 
 
 def _plain_layer(layer: keras.Layer) -> keras.Layer:
     if type(layer) is UpConv2D:
-        return keras.layers.Conv2DTranspose(layer.filters, 4, strides=2, padding="same", activation=layer.activation,
-                                            use_bias=layer.use_bias, kernel_initializer="zeros", name=layer.name)
+        return keras.layers.Conv2DTranspose(layer.filters, 4, strides=2, padding="same", use_bias=layer.use_bias,
+                                            activation=layer.activation, kernel_initializer="zeros", name=layer.name)
     config = layer.get_config()
     return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
 
 
 def levels_from_z(model: keras.Model) -> keras.Model:
-    """A model of one input, z [N, Z] with all the noise of a sample -> uint8 [N, 3, H, W], as `Generator.sample` rounds."""
+    """z [N, Z], all the noise of a sample side by side -> uint8 [N, 3, H, W], the images of `Generator.sample`."""
     sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
     z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
     latent, noise = z[:, :sizes["z"]], z[:, sizes["z"]:]
     one = ops.ones_like(z[:, :1])
-    images = networks.generate(model, {"z": latent, "z_mixing": latent, "mixing": one, "noise": noise, "truncation": one})
+    images = networks.generate(model, {"z": latent, "z_mixing": latent, "mixing": one, "truncation": one,
+                                       "noise": noise})
     levels = ops.clip(ops.round((images + 1.0) * 127.5), 0, 255)
     if images.shape[-1] == 1:
         levels = ops.repeat(levels, 3, axis=-1)

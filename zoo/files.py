@@ -36,7 +36,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        for file in temporary.iterdir():
+        for file in filter(Path.is_file, temporary.rglob("*")):
             _sync(file)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=".")) / path.name

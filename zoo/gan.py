@@ -65,7 +65,7 @@ class GAN(keras.Model):
             self.update_ema()
         self.update_r_t()
         self.step.assign(self.step + 1)
-        return logs | {"r_t": ops.convert_to_tensor(self.r_t), "ada_p": ops.convert_to_tensor(self.ada_p)}
+        return logs | {"r_t": self.r_t + 0.0, "ada_p": self.ada_p + 0.0}
 
     def update_discriminator(self, real, noise: dict) -> dict:
         loss = self.recipe.loss

@@ -31,6 +31,7 @@ class Initializers:
         return _Drawn(self._seeds.spawn(1)[0], draw)
 
 
+@keras.saving.register_keras_serializable("zoo")
 class _Drawn(keras.initializers.Initializer):
     def __init__(self, seed: np.random.SeedSequence, draw) -> None:
         self._seed, self._draw = seed, draw
@@ -41,13 +42,20 @@ class _Drawn(keras.initializers.Initializer):
     def get_config(self) -> dict:
         return {}
 
+    @classmethod
+    def from_config(cls, config: dict) -> keras.initializers.Initializer:
+        """A model read from a file has its weights there."""
+        return keras.initializers.Zeros()
+
+
+_ROWS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]], "float32")
+_BOX = np.kron(_ROWS, _ROWS)  # [4 * 4, 3 * 3]
+
 
 def _box(kernel):
-    """Convolves a kernel [3, 3, ...] with a 2 x 2 box of ones: [4, 4, ...]."""
-    padding = [(1, 1), (1, 1)] + [(0, 0)] * (len(kernel.shape) - 2)
-    padded = ops.pad(kernel, padding)
-    rows = padded[:-1] + padded[1:]
-    return rows[:, :-1] + rows[:, 1:]
+    """Convolves a kernel [3, 3, ...] with a 2 x 2 box of ones: [4, 4, ...]. As a product, its gradient is one too."""
+    rows = ops.matmul(ops.cast(_BOX, kernel.dtype), ops.reshape(kernel, (9, -1)))
+    return ops.reshape(rows, (4, 4, *kernel.shape[2:]))
 
 
 class UpConv2D(keras.layers.Conv2D):
@@ -62,8 +70,12 @@ class UpConv2D(keras.layers.Conv2D):
         super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
 
     def convolution_op(self, inputs, kernel):
-        kernel = ops.transpose(_box(ops.flip(kernel, axis=(0, 1))), (0, 1, 3, 2))
-        return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
+        return ops.conv_transpose(inputs, self.transposed_kernel(kernel), strides=2, padding="same")
+
+    @staticmethod
+    def transposed_kernel(kernel):
+        """The kernel [4, 4, out, in] with which a `Conv2DTranspose` of stride 2 does the same."""
+        return ops.transpose(_box(ops.flip(kernel, axis=(0, 1))), (0, 1, 3, 2))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -118,6 +130,10 @@ class SpectralNorm:
                                   initializer=lambda shape, dtype: start / np.linalg.norm(start))
         for _ in range(5):  # start close to the singular vector, as long training does
             self.power_iteration()
+
+    # Keras's own versions keep `self.kernel`, here W / sigma, and leave out u.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
 
     def power_iteration(self) -> None:
         """One step of the power method on u."""

@@ -99,12 +99,16 @@ class Engine:
 
     def _compile(self, players):
         def update(batch):
-            return self._gan.update(batch, players)
+            logs = self._gan.update(batch, players)
+            if replicas() == 1:
+                return logs
+            means = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(list(logs.values())))
+            return dict(zip(logs, tf.unstack(means), strict=True))
 
         @tf.function
         def step(batch):
             logs = self._strategy.run(update, args=(batch,))
-            return {name: self._strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+            return {name: self._strategy.experimental_local_results(value)[0] for name, value in logs.items()}
 
         return step
 

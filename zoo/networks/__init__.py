@@ -1,8 +1,8 @@
 """The networks: `build(recipe)` gives the generator and the discriminator that a recipe names.
 
 A generator is a functional Keras model. Its inputs are named: `z` [N, latent_dim] for every network, and for
-StyleGAN-lite also its other sources of noise. Its output is float32 [N, H, W, C] in [-1, 1]. A discriminator maps such images to
-float32 logits [N, 1].
+StyleGAN-lite also its other sources of noise. Its output is float32 [N, H, W, C] in [-1, 1]; StyleGAN-lite's is linear
+and may leave that range a little. A discriminator maps such images to float32 logits [N, 1].
 """
 
 from __future__ import annotations

@@ -1,24 +1,27 @@
-"""StyleGAN-lite: Karras, Laine and Aila 2019, arXiv:1812.04948; Karras et al. 2020, arXiv:1912.04958 ("2020" below).
+"""StyleGAN-lite: Karras, Laine and Aila 2019, arXiv:1812.04948, and Karras et al. 2020, arXiv:1912.04958.
 
-A mapping network turns z into w, and w styles every convolution of a skip generator (2020, figure 7b); the discriminator
-is residual (figure 7c). Both are `channels` wide at full resolution and twice as wide at each halving, up to 8 times:
+A mapping network turns z into w, and w styles every convolution of a skip generator (2020, figure 7b); the
+discriminator is residual (figure 7c). Both are g or d channels wide at full resolution and twice as wide at
+every halving, at most 8 times as wide:
 
     resolution   generator (g = g_channels)                     discriminator (d = d_channels)
     32           4x4x8g -> 8x8x4g -> 16x16x2g -> 32x32xg        d -> 2d -> 4d -> 8d -> logit
     64           4x4x8g -> 8g -> 4g -> 2g -> 64x64xg            d -> 2d -> 4d -> 8d -> 8d -> logit
     128          4x4x8g -> 8g -> 8g -> 4g -> 2g -> 128x128xg    d -> 2d -> 4d -> 8d -> 8d -> 8d -> logit
 
-Parameters at 32 pixels, 3 channels, z of 256, 4 mapping layers, g = d = 32: COUNTS. With StyleGAN2's
-512 channels at every resolution, z of 512 and 2 mapping layers (the CIFAR-10 network) the same layers have 19,947,539 in
-the generator; StyleGAN2 has 19.9 million, and 2,622,465 in each 512 -> 512 convolution with its style, as we do.
+Parameters at 32 pixels, 3 channels, z of 128, 2 mapping layers, g = d = 64: generator 5,090,515,
+discriminator 9,055,809. With 512 channels at every resolution and a z of 512, as in StyleGAN2 for CIFAR-10,
+this generator has 19,947,539, and so has StyleGAN2's, with 2,622,465 in each 512 -> 512 convolution, its
+style, bias and noise.
 
-Weights are equalised: they start as normal(1) and are divided by sqrt(fan-in) when used. The mapping network learns 100
-times slower (learning-rate multiplier 0.01). The image is a sum of linear layers, as in the paper: it lies about
-[-1, 1], training takes it as it is, and only the conversion to uint8 clips.
+All weights are equalised: they start as normal(1) and are divided by sqrt(fan-in) when used. The mapping
+network learns 100 times slower (learning-rate multiplier 0.01). The image is a sum of linear layers, as in
+the paper: it lies about [-1, 1], training takes it as it is, and only the conversion to uint8 clips.
 
-Differs from the paper: features are resampled by a 2 x 2 box inside the convolution, which takes half the time of the
-filter [1, 3, 3, 1] on a CPU (images are still up-sampled by that filter); a to-image layer shares the style of the
-convolution before it; minibatch standard deviation groups consecutive images; no path length regularisation.
+Differs from the paper: features are resampled by a 2 x 2 box inside the convolution, in half the time that
+the filter [1, 3, 3, 1] takes on a CPU (images are still up-sampled by that filter); a to-image layer shares
+the style of the convolution before it; minibatch standard deviation groups consecutive images; no path
+length penalty.
 """
 
 from __future__ import annotations
@@ -41,13 +44,14 @@ def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[kera
 
         z            normal [N, latent_dim]
         z_mixing     normal [N, latent_dim], the second style
-        mixing       uniform [N, 1] in [0, 1): below `model.style_mixing`, the layers from a random one on take the second
-                     style; 1 switches mixing off
+        mixing       uniform [N, 1] in [0, 1): below `model.style_mixing`, the layers from a random one on
+                     take the second style; 1 switches mixing off
         noise        normal [N, noise_size(resolution)], the noise maps of the layers, coarse to fine
         truncation   [N, 1], psi in w_mean + psi (w - w_mean); 1 switches truncation off
     """
     init = Initializers(seed)
-    return _generator(model, resolution, channels, init), _discriminator(model.d_channels, resolution, channels, init)
+    generator = _generator(model, resolution, channels, init)
+    return generator, _discriminator(model.d_channels, resolution, channels, init)
 
 
 def noise_size(resolution: int) -> int:
@@ -75,59 +79,60 @@ def _generator(model: Model, resolution: int, channels: int, init: Initializers)
     noise = keras.Input((noise_size(resolution),), name="noise")
     truncation = keras.Input((1,), name="truncation")
 
-    mapping = [PixelNorm(dtype="float32", name="normalise")]
+    normalise = PixelNorm(dtype="float32", name="normalise")
+    w, w_mixing = normalise(z), normalise(z_mixing)
     for i in range(1, model.mapping_layers + 1):
-        mapping.append(EqualizedDense(model.latent_dim, multiplier=0.01, activation=leaky_relu, dtype="float32",
-                                      kernel_initializer=init.normal(100.0), name=f"mapping{i}"))
-    w, w_mixing = z, z_mixing
-    for layer in mapping:
-        w, w_mixing = layer(w), layer(w_mixing)
+        dense = EqualizedDense(model.latent_dim, multiplier=0.01, activation=leaky_relu, dtype="float32",
+                               kernel_initializer=init.normal(100.0), name=f"mapping{i}")
+        w, w_mixing = dense(w), dense(w_mixing)
     layer_sizes = _layer_sizes(resolution)
     styles = iter(Styles(len(layer_sizes), model.style_mixing, dtype="float32", name="styles")(
         w, w_mixing, mixing, truncation))
     maps = iter(NoiseMaps(layer_sizes, name="noise_maps")(noise))
 
-    def modulated(x, style, kind, filters, kernel_size, name, **options):
+    def modulated(kind, x, style, filters, kernel_size, name, **options):
         scales = EqualizedDense(x.shape[-1], dtype="float32", kernel_initializer=init.normal(1.0),
                                 bias_initializer="ones", name=f"{name}_style")(style)
-        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0), name=name,
-                    **options)(x, scales)
+        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0),
+                    name=name, **options)(x, scales)
 
     x = Constant((4, 4, _width(model.g_channels, 4, resolution)), init.normal(1.0), name="constant")(z)
     image = None
     for size in _sizes(resolution):
         filters = _width(model.g_channels, size, resolution)
-        for i, kind in enumerate([ModulatedUpConv2D, ModulatedConv2D][-layer_sizes.count(size):], start=1):
+        kinds = [ModulatedConv2D] if size == 4 else [ModulatedUpConv2D, ModulatedConv2D]
+        for i, kind in enumerate(kinds, start=1):
             name, style = f"conv{size}_{i}", next(styles)
-            x = modulated(x, style, kind, filters, 3, name)
+            x = modulated(kind, x, style, filters, 3, name)
             x = AddNoise(name=f"{name}_noise")(x, next(maps))
             x = layers.Activation(leaky_relu, name=f"{name}_relu")(x)
-        update = modulated(x, style, ModulatedConv2D, channels, 1, f"to_image{size}", demodulate=False)
+        update = modulated(ModulatedConv2D, x, style, channels, 1, f"to_image{size}", demodulate=False)
         if image is None:
             image = update
         else:
-            image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32", name=f"up_image{size}")(image)
+            image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32",
+                                        name=f"up_image{size}")(image)
             image = layers.Add(dtype="float32", name=f"image{size}")([image, update])
     return keras.Model([z, z_mixing, mixing, noise, truncation], image, name="generator")
 
 
 def _discriminator(width: int, resolution: int, channels: int, init: Initializers) -> keras.Model:
-    def conv(x, kind, filters, kernel_size, name, **options):
-        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0), name=name,
-                    **options)(x)
+    def conv(kind, x, filters, kernel_size, name, **options):
+        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0),
+                    name=name, **options)(x)
 
     image = keras.Input((resolution, resolution, channels), name="image")
-    x = conv(image, EqualizedConv2D, width, 1, "from_image", activation=leaky_relu)
+    x = conv(EqualizedConv2D, image, width, 1, "from_image", activation=leaky_relu)
     for size in reversed(_sizes(resolution)[:-1]):
         name, filters = f"down{size}", _width(width, size, resolution)
-        h = conv(x, EqualizedConv2D, x.shape[-1], 3, f"{name}_conv1", activation=leaky_relu)
-        h = conv(h, EqualizedConvPool2D, filters, 3, f"{name}_conv2", activation=leaky_relu)
+        h = conv(EqualizedConv2D, x, x.shape[-1], 3, f"{name}_conv1", activation=leaky_relu)
+        h = conv(EqualizedConvPool2D, h, filters, 3, f"{name}_conv2", activation=leaky_relu)
         x = layers.AveragePooling2D(2, name=f"{name}_pool")(x)
-        x = conv(x, EqualizedConv2D, filters, 1, f"{name}_shortcut", use_bias=False)
+        x = conv(EqualizedConv2D, x, filters, 1, f"{name}_shortcut", use_bias=False)
         x = layers.Add(name=f"{name}_add")([h, x])
         x = layers.Rescaling(0.5 ** 0.5, name=name)(x)
     x = MinibatchStd(name="minibatch_std")(x)
-    x = conv(x, EqualizedConv2D, filters, 3, "last", activation=leaky_relu)
+    x = conv(EqualizedConv2D, x, filters, 3, "last", activation=leaky_relu)
     x = layers.Flatten(name="flatten")(x)
     x = EqualizedDense(filters, activation=leaky_relu, kernel_initializer=init.normal(1.0), name="dense")(x)
     logit = EqualizedDense(1, dtype="float32", kernel_initializer=init.normal(1.0), name="logit")(x)
@@ -152,8 +157,8 @@ class PixelNorm(layers.Layer):
 class EqualizedDense(layers.Dense):
     """`Dense` with kernel / sqrt(inputs), and both kernel and bias times `multiplier`.
 
-    For outputs of unit variance the kernel starts as normal(1 / multiplier); Adam, whose steps do not depend on the
-    size of the gradient, then learns the layer `multiplier` times as fast.
+    For outputs of unit variance the kernel starts as normal(1 / multiplier). Adam, whose steps do not depend
+    on the size of the gradient, then learns the layer `multiplier` times as fast.
     """
 
     def __init__(self, units: int, multiplier: float = 1.0, **kwargs) -> None:
@@ -161,15 +166,18 @@ class EqualizedDense(layers.Dense):
         self.multiplier = multiplier
 
     def call(self, x):
-        x = ops.matmul(x, self.kernel) * (self.multiplier * x.shape[-1] ** -0.5) + self.bias * self.multiplier
-        return x if self.activation is None else self.activation(x)
+        scale = self.multiplier * x.shape[-1] ** -0.5
+        return self.activation(ops.matmul(x, self.kernel) * scale + self.bias * self.multiplier)
 
     def get_config(self) -> dict:
-        return super().get_config() | {"multiplier": self.multiplier}
+        return super().get_config() | {"multiplier": self.multiplier, "kernel_initializer": "zeros"}
 
 
 class _Equalized:
-    """Mixin before a convolution: kernel / sqrt(fan-in), for a kernel that starts as normal(1)."""
+    """Mixin before a convolution: kernel / sqrt(fan-in), for a kernel that starts as normal(1).
+
+    A layer read from a file starts at zero instead, and then receives its weights.
+    """
 
     @property
     def scale(self) -> float:
@@ -177,6 +185,9 @@ class _Equalized:
 
     def convolution_op(self, inputs, kernel):
         return super().convolution_op(inputs, kernel * self.scale)
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"kernel_initializer": "zeros"}
 
 
 @register
@@ -192,8 +203,8 @@ class EqualizedConvPool2D(_Equalized, ConvPool2D):
 class _Modulated(_Equalized):
     """Mixin before a convolution: each image has its own scale for each input channel, 2020, section 2.2.
 
-    Equation 1 scales the kernel by s, equation 3 divides it by its norm. A convolution is linear, so this scales the inputs
-    and the outputs instead, and all images share one kernel W:
+    Equation 1 scales the kernel by s, and equation 3 divides it by its norm. A convolution is linear, so this
+    scales the inputs and the outputs instead, and all images share one kernel W:
 
         y = conv(x s, W) / sqrt(sum over taps and inputs (W s)^2 + 1e-8)
 
@@ -240,8 +251,8 @@ class ModulatedUpConv2D(_Modulated, UpConv2D):
 class Styles(layers.Layer):
     """The w of each layer: style mixing (2019, section 3.1), then truncation (2019, appendix B).
 
-    If mixing < share, the layers from the crossover on take the second style; the crossover is uniform in 1 .. count - 1.
-    Called with training=True it also moves `w_mean` towards the batch mean of w, by 0.2 %; replicas average theirs.
+    Where mixing < share, the layers from the crossover on, uniform in 1 .. count - 1, take the second style.
+    Each call with training=True moves `w_mean` by 0.2 % towards the batch mean of w; replicas average theirs.
 
     w, w_mixing: [N, Z]; mixing, truncation: [N, 1]; the result is a list of `count` tensors [N, Z].
     """
@@ -251,8 +262,8 @@ class Styles(layers.Layer):
         self.count, self.share = count, share
 
     def build(self, w_shape, *_) -> None:
-        self.w_mean = self.add_weight(name="w_mean", shape=(w_shape[-1],), initializer="zeros", trainable=False,
-                                      aggregation="mean")
+        self.w_mean = self.add_weight(name="w_mean", shape=(w_shape[-1],), initializer="zeros",
+                                      trainable=False, aggregation="mean")
 
     def call(self, w, w_mixing, mixing, truncation, training=False):
         if training:
@@ -310,7 +321,7 @@ class Constant(layers.Layer):
 
     def __init__(self, shape: tuple[int, ...], initializer="zeros", **kwargs) -> None:
         super().__init__(**kwargs)
-        self.shape, self.initializer = tuple(shape), keras.initializers.get(initializer)
+        self.shape, self.initializer = tuple(shape), initializer
 
     def build(self, like_shape) -> None:
         self.value = self.add_weight(name="value", shape=self.shape, initializer=self.initializer)
@@ -322,20 +333,20 @@ class Constant(layers.Layer):
         return like_shape[0], *self.shape
 
     def get_config(self) -> dict:
-        return super().get_config() | {"shape": self.shape, "initializer": keras.initializers.serialize(self.initializer)}
+        return super().get_config() | {"shape": self.shape}
 
 
 @register
 class MinibatchStd(layers.Layer):
     """Adds one channel, the mean standard deviation over a group of images: [N, H, W, C] -> [N, H, W, C + 1].
 
-    Karras 2018, arXiv:1710.10196, section 3. A group is 4 consecutive images, or gcd(N, 4) where 4 does not divide N. The
-    standard deviation of each value over the group is averaged to one number.
+    Karras 2018, arXiv:1710.10196, section 3, in groups of 4 consecutive images, or of gcd(N, 4) where 4 does
+    not divide N. The standard deviations of all values over the group are averaged to one number.
     """
 
     def call(self, x):
         count, (height, width, channels) = ops.shape(x)[0], x.shape[1:]
-        group = (count | 4) & -(count | 4)  # the lowest bit set: gcd(N, 4), also of a batch size known only at run time
+        group = (count | 4) & -(count | 4)  # gcd(N, 4), the lowest bit set, for numbers and tensors alike
         grouped = ops.reshape(ops.cast(x, "float32"), (-1, group, height, width, channels))
         std = ops.sqrt(ops.var(grouped, axis=1, keepdims=True) + 1e-8)
         std = ops.mean(std, axis=(2, 3, 4), keepdims=True)

@@ -78,13 +78,13 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
     engine = backend.Engine(gan)
     images_per_step = plan.batch_size * plan.d_steps
     steps_per_epoch = max(1, round(len(store.images) / images_per_step))
-    first = window = int(gan.step)
+    first = window = int(np.asarray(gan.step))
     log_steps, checkpoint_steps = (max(1, every // images_per_step) for every in
                                    (recipe.log.every_images, recipe.log.checkpoint_every_images))
     clock = time.monotonic()
     with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
         for step, batch in feed(gan, store, first):
-            r_t = float(gan.r_t) if plan.wait_above else 0.0
+            r_t = float(np.asarray(gan.r_t)) if plan.wait_above else 0.0
             logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
             step += 1
             bar.update(images_per_step)

@@ -1,0 +1,145 @@
+"""The house has one direction: who may import whom, and what importing costs."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+# Module -> the modules of this package that it may import, at the top or inside a function. A module stands below
+# all that it names.
+MAY_IMPORT = {
+    "zoo": set(),  # its public names are strings, imported on first use
+    "files": set(),
+    "recipe": set(),
+    "losses": set(),
+    "augment": set(),
+    "layers": set(),
+    "data": set(),
+    "metrics": set(),
+    "metrics.swd": set(),
+    "backend.tensorflow": set(),
+    "backend": {"backend.tensorflow"},
+    "schedule": {"recipe"},
+    "noise": {"recipe", "augment"},
+    "penalties": {"backend"},
+    "networks.resnet": {"backend", "layers"},
+    "networks.dcgan": {"backend", "layers", "recipe"},
+    "networks.wgan_gp": {"layers", "networks.resnet", "recipe"},
+    "networks.sngan": {"layers", "networks.resnet", "recipe"},
+    "networks.stylegan_lite": {"layers", "recipe"},
+    "networks": {"networks.dcgan", "networks.wgan_gp", "networks.sngan", "networks.stylegan_lite", "recipe"},
+    "pictures": {"files"},
+    "output": {"files", "pictures"},
+    "checkpoint": {"files", "recipe"},
+    "run": {"checkpoint", "files", "pictures", "recipe"},
+    "hub": {"recipe", "run"},
+    "generator": {"checkpoint", "hub", "networks", "recipe"},
+    "estimate": {"networks", "recipe"},
+    "export": {"checkpoint", "files", "generator", "hub", "layers", "networks", "pictures"},
+    "gan": {"augment", "backend", "checkpoint", "layers", "losses", "networks", "penalties", "recipe", "schedule"},
+    "training": {"backend", "checkpoint", "data", "files", "gan", "generator", "hub", "metrics.swd", "noise", "pictures",
+                 "recipe", "run", "schedule"},
+    "cli": {"zoo", "checkpoint", "estimate", "export", "files", "hub", "output", "pictures", "recipe", "run"},
+}
+
+ROOT = Path(zoo.__file__).parent
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "zoo"
+
+
+FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports(path: Path, inside_functions: bool = True) -> set[str]:
+    """Full names of what a file imports; `from a import b` gives a.b, if that is a module of ours, or a."""
+    names, nodes = set(), [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are absolute here"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name.removeprefix("zoo.") in FILES else node.module for name in full}
+        elif inside_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            nodes += ast.iter_child_nodes(node)
+    return names
+
+
+def own(path: Path, **options) -> set[str]:
+    return {name.removeprefix("zoo.") for name in imports(path, **options) if name.partition(".")[0] == "zoo"}
+
+
+def reach(name: str) -> set[str]:
+    """All modules that a module imports, and those import in turn."""
+    reached, coming = set(), {name}
+    while coming:
+        reached |= coming
+        coming = set().union(*(own(FILES[module]) for module in coming)) - reached
+    return reached
+
+
+def python(script: str):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_table_names_every_module_and_has_one_direction():
+    assert set(MAY_IMPORT) == set(FILES)
+    above = set()
+    for name, allowed in MAY_IMPORT.items():
+        assert allowed <= above, f"{name} stands above what it may import"
+        above.add(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_module_imports_what_lies_before_it(name):
+    assert own(FILES[name]) <= MAY_IMPORT.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["hub", "generator", "checkpoint", "networks", "layers", "recipe", "files", "output"])
+def test_the_way_of_a_sample_is_short(name):
+    assert not reach(name) & {"gan", "training", "data", "noise", "augment", "losses", "penalties", "schedule", "export",
+                              "estimate", "cli"}
+
+
+def test_one_module_imports_tensorflow_and_none_imports_jax():
+    def users(**options):
+        packages = {name: {imported.partition(".")[0] for imported in imports(path, **options)}
+                    for name, path in FILES.items()}
+        return {(name, package) for package in ("tensorflow", "tensorflow_datasets", "jax", "torch")
+                for name in FILES if package in packages[name]}
+
+    assert users(inside_functions=False) == {("backend.tensorflow", "tensorflow")}
+    assert users() == {("backend.tensorflow", "tensorflow"), ("data", "tensorflow_datasets")}
+
+
+def test_importing_zoo_costs_nothing():
+    loaded = python("import sys, json, zoo; print(json.dumps(list(sys.modules)))")
+    assert not {"keras", "tensorflow", "jax", "numpy", "PIL", "click", "safetensors"} & set(loaded)
+
+
+def test_light_modules_load_no_backend():
+    light = ["cli", "recipe", "hub", "checkpoint", "run", "files", "pictures", "output", "generator", "data"]
+    script = (f"import importlib, json, sys\nfor name in {light!r}: importlib.import_module('zoo.' + name)\n"
+              "print(json.dumps([name for name in ('keras', 'tensorflow', 'jax', 'torch') if name in sys.modules]))")
+    assert python(script) == []
+
+
+def test_public_names_resolve_and_are_listed():
+    assert set(zoo.__all__) <= set(dir(zoo))
+    for _ in range(2):  # the second time, the modules behind the names are loaded
+        for name in set(zoo.__all__) - {"__version__"}:
+            value = getattr(zoo, name)
+            assert inspect.isfunction(value) or inspect.isclass(value), f"zoo.{name} is {value!r}"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = zoo.nothing

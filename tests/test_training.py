@@ -1,0 +1,198 @@
+"""Runs: what they leave, how they stop and go on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo import checkpoint, training
+from zoo.run import Run
+
+TRAIN = """
+import json, sys
+import zoo
+from zoo import recipe
+zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="none", notify=print)
+"""
+
+
+def quiet(line):
+    pass
+
+
+def weights(run):
+    opened = checkpoint.open_checkpoint(run.latest())
+    return {file: opened.arrays(file) for file in ("generator", "discriminator", "training")}
+
+
+def assert_same_weights(a, b):
+    for file, arrays in a.items():
+        assert arrays.keys() == b[file].keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, b[file][name], err_msg=f"{file}: {name}")
+
+
+@pytest.fixture
+def recipe(small, images):
+    """Sixteen steps of DCGAN, a checkpoint every eight."""
+    return small("dcgan-fashion-mnist", **{"data.source": images})
+
+
+def test_a_run_is_a_complete_folder(recipe, tmp_path):
+    run = zoo.train(recipe, tmp_path / "run", notify=quiet)
+    assert {path.name for path in run.path.iterdir()} == {
+        "recipe.toml", "log.jsonl", "curves.png", "samples", "samples.gif", "events", "checkpoints"}
+    assert [path.name for path in run.checkpoints()] == ["step-000000008", "step-000000016"]
+    entries = run.entries()
+    assert [entry["step"] for entry in entries if "d_loss" in entry] == [4, 8, 12, 16]
+    assert all(entry["images"] == 4 * entry["step"] for entry in entries)
+    assert [entry["distance"] > 0 for entry in entries if "distance" in entry] == [True, True]
+    assert Image.open(run.path / "samples.gif").n_frames == 2
+    assert Image.open(run.path / "samples" / "0000000064.png").size == (256, 256)
+    assert run.recipe == recipe
+    info = checkpoint.open_checkpoint(run.latest()).info
+    assert info["images"] == 64
+    assert info["data"]["images"] == 118
+    assert list((run.path / "events").glob("events.*"))
+    generator = zoo.load_generator(run.path)
+    assert generator.sample(3).shape == (3, 32, 32, 1)
+
+
+def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
+    run = Run(tmp_path)
+    for step, distance in ((1, 5.0), (2, 3.0), (3, 4.0), (4, 6.0), (5, None)):
+        checkpoint.save(run.checkpoint_path(step), recipe, {}, {"distance": distance})
+        run.prune()
+    assert [int(path.name[5:]) for path in run.checkpoints()] == [2, 4, 5]
+    assert run.best() == run.checkpoint_path(2)
+    assert run.latest() == run.checkpoint_path(5)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path):
+    whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
+    half = Run(tmp_path / "half")
+    shutil.copytree(whole.path, half.path)
+    shutil.rmtree(half.checkpoint_path(16))
+    said = []
+    zoo.train(recipe, half.path, notify=said.append)
+    assert any("going on from" in line for line in said)
+    assert_same_weights(weights(whole), weights(half))
+    assert [entry["step"] for entry in half.entries()] == [entry["step"] for entry in whole.entries()]
+
+
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path):
+    whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
+    run = Run(tmp_path / "killed")
+    command = [sys.executable, "-c", TRAIN, json.dumps(recipe.to_dict()), str(run.path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not run.checkpoints() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run.checkpoints()
+    zoo.train(recipe, run.path, notify=quiet)
+    assert_same_weights(weights(whole), weights(run))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
+    long = recipe.replace(**{"schedule.images": 1_000_000, "log.checkpoint_every_images": 1_000_000})
+    run = Run(tmp_path / "run")
+    process = subprocess.Popen([sys.executable, "-c", TRAIN, json.dumps(long.to_dict()), str(run.path)],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not run.entries() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert f"ganzoo train --resume {run.path}" in output
+    assert checkpoint.open_checkpoint(run.latest()).info["step"] == run.entries()[-1]["step"]
+
+
+def test_a_changed_recipe_is_refused_with_the_difference(recipe, tmp_path):
+    run = Run(tmp_path / "run")
+    run.start(recipe)
+    with pytest.raises(ValueError, match=r"optimizer.d.learning_rate: 0.0002 -> 0.001"):
+        zoo.train(recipe.replace(**{"optimizer.d.learning_rate": 1e-3}), run.path, notify=quiet)
+
+
+def test_a_folder_that_is_no_run_is_left_alone(recipe, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="not a run"):
+        zoo.train(recipe, tmp_path, notify=quiet)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_values_that_are_not_finite_stop_the_run_and_keep_the_last_healthy_checkpoint(recipe, tmp_path, monkeypatch):
+    original = training.backend.Engine.run
+
+    def poisoned(self, players, batch):
+        if int(self._gan.step) == 9:
+            variable = self._gan.discriminator.get_layer("logit").kernel
+            variable.assign(variable * np.nan)
+        return original(self, players, batch)
+
+    monkeypatch.setattr(training.backend.Engine, "run", poisoned)
+    with pytest.raises(training.NonFinite, match=r"steps 9 to 12.*d_loss.*discriminator: logit/kernel"):
+        zoo.train(recipe, tmp_path / "run", notify=quiet)
+    assert [path.name for path in Run(tmp_path / "run").checkpoints()] == ["step-000000008"]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(recipe, tmp_path, monkeypatch):
+    path = checkpoint.save(tmp_path / "one", recipe, {"generator": {"w": np.ones(3)}}, {"step": 1})
+
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(path, recipe, {"generator": {"w": np.zeros(3)}}, {"step": 2})
+    monkeypatch.undo()
+    opened = checkpoint.open_checkpoint(path)
+    assert opened.info["step"] == 1
+    assert os.listdir(tmp_path) == ["one"]
+
+
+def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path):
+    base = zoo.train(recipe, tmp_path / "base", notify=quiet)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(60):
+        Image.new("RGB", (50, 40), (i, 2 * i, 255 - i)).save(folder / f"{i}.jpg")
+    said = []
+    run = zoo.finetune(base.path, str(folder), tmp_path / "tuned", images=8, freeze_d=1, notify=said.append,
+                       overrides={"log.checkpoint_every_images": 1000})
+    assert run.recipe.augment.diffaugment == ("color", "translation", "cutout")
+    assert run.recipe.schedule.images == 8
+    assert any("32 pixels with 1 channel" in line and "color, translation, cutout" in line for line in said)
+    before = checkpoint.open_checkpoint(base.best())
+    start = checkpoint.open_checkpoint(run.checkpoint_path(0))
+    for file in ("generator", "discriminator"):
+        for name, array in before.arrays(file).items():
+            np.testing.assert_array_equal(array, start.arrays(file)[name], err_msg=name)
+    after = checkpoint.open_checkpoint(run.latest()).arrays("discriminator")
+    np.testing.assert_array_equal(after["from_image/kernel"], before.arrays("discriminator")["from_image/kernel"])
+    assert not np.array_equal(after["logit/kernel"], before.arrays("discriminator")["logit/kernel"])
+
+
+def test_the_leader_waits_in_a_run(recipe, tmp_path):
+    run = zoo.train(recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4}), tmp_path / "run", notify=quiet)
+    waiting = [entry for entry in run.entries() if "images_per_second" in entry and "d_loss" not in entry]
+    assert waiting
+    for entry in waiting:
+        assert "g_loss" in entry
+
+
+def test_batch_size_must_fit_the_replicas(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.backend, "replicas", lambda: 3)
+    with pytest.raises(ValueError, match="multiple of the 3 replicas"):
+        zoo.train(recipe, tmp_path / "run", notify=quiet)
