@@ -35,6 +35,8 @@ def main() -> None:
     parser.add_argument("-n", dest="count", type=int, default=10_000, help="samples (default: 10,000)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
     options = parser.parse_args()
+    if options.count < 1 or options.seed < 0:
+        parser.error(f"-n must be at least 1 and --seed at least 0. Received: {options.count} and {options.seed}")
 
     generator = load_generator(options.name)
     shape = generator.recipe.data

@@ -1,4 +1,4 @@
-"""tf.distribute: replicas and workers are one computation. Each case runs in processes of its own, on logical devices."""
+"""tf.distribute: replicas and workers are one computation. Each runs in processes of its own."""
 
 import json
 import os
@@ -55,7 +55,8 @@ def run_all(commands, environments, timeout=240):
 def test_two_replicas_give_the_weights_of_one(small, tmp_path):
     recipes = [small(f"{network}-cifar10", **{
         "schedule.batch_size": 8, "schedule.d_steps": 1, "augment.diffaugment": ["color", "translation"],
-        "optimizer.d.epsilon": 1e-3, "optimizer.g.epsilon": 1e-3,  # Adam must not magnify rounding where gradients are zero
+        # Adam must not magnify rounding where gradients are zero
+        "optimizer.d.epsilon": 1e-3, "optimizer.g.epsilon": 1e-3,
     }).to_dict() for network in ("dcgan", "wgan-gp", "sngan", "stylegan-lite")]
     files = [tmp_path / f"{count}.npz" for count in (1, 2)]
     run_all([[REPLICAS, json.dumps(recipes), str(file), str(count)] for count, file in enumerate(files, 1)], [{}, {}])
@@ -81,7 +82,8 @@ from zoo import training
 original = training.loop
 def loop(gan, store, recorder):
     result = original(gan, store, recorder)
-    np.savez(os.environ["GANZOO_TEST_WEIGHTS"], **{f"{f}|{n}": np.asarray(v) for f, vs in gan.saved().items() for n, v in vs.items()})
+    np.savez(os.environ["GANZOO_TEST_WEIGHTS"], **{
+        f"{file}|{name}": np.asarray(v) for file, variables in gan.saved().items() for name, v in variables.items()})
     return result
 training.loop = loop
 """

@@ -51,7 +51,12 @@ def test_each_discriminator_update_sees_fresh_images_and_fresh_noise(small):
     gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 3}))
     seen = []
     original = gan.update_discriminator
-    gan.update_discriminator = lambda real, noise: seen.append((np.asarray(real).copy(), noise)) or original(real, noise)
+
+    def watched(real, noise):
+        seen.append((np.asarray(real).copy(), noise))
+        return original(real, noise)
+
+    gan.update_discriminator = watched
     batch = batch_of(gan)
     gan.update(batch)
     assert len(seen) == 3

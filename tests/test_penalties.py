@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from zoo import penalties
+from zoo import backend, penalties
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((4, 4, 1)).astype("float32")
@@ -34,10 +35,6 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 
 
 def test_penalties_have_finite_gradients_where_the_discriminator_is_flat():
-    from zoo import backend
-
-    import keras
-
     weight = keras.Variable(0.0)
 
     def objective():

@@ -22,7 +22,8 @@ def test_a_grid_is_filled_row_by_row():
     np.testing.assert_array_equal(sheet, np.concatenate(rows))
 
 
-@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (5, 3, 2), (64, 8, 8), (65, 9, 8)])
+@pytest.mark.parametrize(("count", "columns", "rows"), [
+    (1, 1, 1), (2, 2, 1), (5, 3, 2), (64, 8, 8), (65, 9, 8)])
 def test_a_grid_is_nearly_square(count, columns, rows):
     assert pictures.grid(noise(count, size=4)).size == (4 * columns, 4 * rows)
 
@@ -117,8 +118,8 @@ def test_a_grid_becomes_a_file(tmp_path):
     ("file", 4, "exists and is a file"),
     ("file/grid.png", 4, "nothing can be written"),
     ("file/images/", 4, "nothing can be written"),
-    ("folder.png", 4, "is a folder"),
-    ("folder.npz", 4, "is a folder"),
+    ("folder.png", 4, "folder of that name"),
+    ("folder.npz", 4, "folder of that name"),
 ])
 def test_a_target_that_cannot_be_written_is_refused_at_once(name, count, message, tmp_path):
     (tmp_path / "file").write_text("mine")

@@ -1,7 +1,6 @@
 """Runs: what they leave, how they stop and go on."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -55,8 +54,9 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
     assert [entry["step"] for entry in entries if "d_loss" in entry] == [4, 8, 12, 16]
     assert all(entry["images"] == 4 * entry["step"] for entry in entries)
     assert [entry["distance"] > 0 for entry in entries if "distance" in entry] == [True, True]
-    assert Image.open(run.path / "samples.gif").n_frames == 2
-    assert Image.open(run.path / "samples" / "0000000064.png").size == (256, 256)
+    with Image.open(run.path / "samples.gif") as animation, Image.open(run.path / "samples/0000000064.png") as sheet:
+        assert animation.n_frames == 2
+        assert sheet.size == (256, 256)
     assert run.recipe == recipe
     info = checkpoint.open_checkpoint(run.latest()).info
     assert info["images"] == 64
@@ -142,7 +142,8 @@ def test_values_that_are_not_finite_stop_the_run_and_keep_the_last_healthy_check
         return original(self, players, batch)
 
     monkeypatch.setattr(training.backend.Engine, "run", poisoned)
-    with pytest.raises(training.NonFinite, match=r"steps 9 to 12.*d_loss.*discriminator: logit/kernel"):
+    expected = r"in steps 9 to 12.*d_loss.*discriminator: from_image/kernel and \d+ more"
+    with pytest.raises(training.NonFinite, match=expected):
         zoo.train(recipe, tmp_path / "run", notify=quiet)
     assert [path.name for path in Run(tmp_path / "run").checkpoints()] == ["step-000000008"]
 
@@ -159,7 +160,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(recipe, tmp_path, monkeypatch):
     monkeypatch.undo()
     opened = checkpoint.open_checkpoint(path)
     assert opened.info["step"] == 1
-    assert os.listdir(tmp_path) == ["one"]
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "squares.npz"}
 
 
 def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path):
@@ -185,7 +186,8 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
 
 
 def test_the_leader_waits_in_a_run(recipe, tmp_path):
-    run = zoo.train(recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4}), tmp_path / "run", notify=quiet)
+    recipe = recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4})
+    run = zoo.train(recipe, tmp_path / "run", notify=quiet)
     waiting = [entry for entry in run.entries() if "images_per_second" in entry and "d_loss" not in entry]
     assert waiting
     for entry in waiting:

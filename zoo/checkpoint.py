@@ -7,8 +7,8 @@
     training.safetensors        in a run alone: the raw generator, both Adams and the counters, to go on exactly
     samples.png                 64 samples, seed 0
 
-Reading trusts nothing: sizes and digests are compared before a file is opened, names, shapes and values before a variable
-is assigned.
+Reading trusts nothing: sizes and digests are compared before a file is parsed, names, shapes and values before a
+variable is assigned.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Checkpoint:
         if listed is None or not path.is_file():
             raise ValueError(f"the checkpoint has no {file}. Received: {str(self.path)!r}")
         if path.stat().st_size != listed["bytes"]:
-            raise ValueError(f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or changed; "
-                             f"fetch or export the checkpoint again. Received: {str(self.path)!r}")
+            raise ValueError(f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or "
+                             f"changed; fetch or export the checkpoint again. Received: {str(self.path)!r}")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != listed["sha256"]:
             raise ValueError(f"{file} does not have the digest that ganzoo.json states: corrupt or changed. "

@@ -205,7 +205,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 @click.argument("name")
 @click.option("--data", required=True, help="tfds:NAME, a folder of images or an .npz file.")
 @click.option("--out", help="The folder of the run.  [default: runs/NAME-finetuned]")
-@click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the original run]")
+@click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the first run]")
 @click.option("--freeze-d", default=0, show_default=True, type=click.IntRange(min=0), help="Keep D's first layers.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices, through tf.distribute.")
@@ -268,7 +268,8 @@ def _dry_run(recipe) -> None:
 
     needs = estimate(recipe)
     click.echo(tomli_w.dumps(recipe.to_dict()))
-    click.echo(f"# {recipe.schedule.steps:,} steps of {recipe.schedule.d_steps} D and {recipe.schedule.g_steps} G updates")
+    plan = recipe.schedule
+    click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
     click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
     click.echo(f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
                f"{needs['weights_bytes'] / 2**20:,.0f} MiB")

@@ -1,4 +1,4 @@
-"""The algorithm: a generator and a discriminator that learn in turns (Goodfellow 2014, arXiv:1406.2661, algorithm 1)."""
+"""The algorithm: a generator and a discriminator learn in turns (Goodfellow 2014, arXiv:1406.2661, algorithm 1)."""
 
 from __future__ import annotations
 

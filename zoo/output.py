@@ -18,8 +18,8 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
     """A function that writes batches of uint8 images [N, H, W, C], `count` in all, to `out`.
 
     Args:
-        out: "grid.png" for one picture, "images.npz" for an array `images`, a path without suffix or with a final slash for
-            a folder of numbered PNG files.
+        out: "grid.png" for one picture, "images.npz" for an array `images`, a path without suffix or with a final
+            slash for a folder of numbered PNG files.
 
     Raises:
         ValueError: at once, if `out` cannot be written or is none of these, or a grid would be too large.
@@ -27,8 +27,8 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
     path = Path(out)
     if path.suffix == ".png" and not out.endswith("/"):
         if count > LARGEST_GRID:
-            raise ValueError(f"a grid holds up to {LARGEST_GRID:,} images; write to a folder (-o images/) or an .npz file. "
-                             f"Received: {count:,} images for {out!r}")
+            raise ValueError(f"a grid holds up to {LARGEST_GRID:,} images; write to a folder (-o images/) or an .npz "
+                             f"file. Received: {count:,} images for {out!r}")
         write = _write_grid
     elif path.suffix == ".npz" and not out.endswith("/"):
         write = _write_npz

@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's gradient with respect to images, in float32 whatever the precision of the network."""
+"""Penalties on the discriminator's gradient with respect to images, in float32 whatever the network's precision."""
 
 from __future__ import annotations
 

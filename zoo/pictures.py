@@ -51,7 +51,8 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
               for title, names in panels.items()}
     panels = {title: names for title, names in panels.items() if names}
     figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
-    for axes, (title, names) in zip(np.atleast_1d(figure.subplots(len(panels), sharex=True)), panels.items(), strict=True):
+    rows = np.atleast_1d(figure.subplots(len(panels), sharex=True))
+    for axes, (title, names) in zip(rows, panels.items(), strict=True):
         for name in names:
             points = [(entry["images"], entry[name]) for entry in entries if name in entry]
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1)

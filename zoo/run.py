@@ -45,7 +45,8 @@ class Run:
                                  f"own, or train into a new folder. Received: {str(self.path)!r}")
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise ValueError(f"the folder for the run exists and is not a run; choose another. Received: {str(self.path)!r}")
+            raise ValueError("the folder for the run exists and is not a run; choose another. "
+                             f"Received: {str(self.path)!r}")
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_text(tomli_w.dumps(recipe.to_dict()))
@@ -82,7 +83,10 @@ class Run:
         folder = self.path / "samples"
         with replacing(folder / f"{images:010d}.png") as temporary:
             sheet.save(temporary, "PNG", optimize=True)
-        frames = [Image.open(file).copy() for file in sorted(folder.glob("[0-9]*.png"))]
+        frames = []
+        for file in sorted(folder.glob("[0-9]*.png")):
+            with Image.open(file) as frame:
+                frames.append(frame.copy())
         pictures.gif(frames, self.path / "samples.gif")
 
     def checkpoint_path(self, step: int) -> Path:

@@ -30,15 +30,15 @@ def players(schedule: recipe.Schedule, step: int, steps_per_epoch: int, r_t: flo
 def ema_decay(images_seen, images_per_step: int, half_life_images: int):
     """The EMA's decay in one step, from its half-life in images.
 
-    The half-life is at most a twentieth of the images seen so far, so that a young average forgets the initial weights: the
-    ramp-up of Karras 2020, arXiv:2006.06676.
+    The half-life is at most a twentieth of the images seen so far, so that a young average forgets the initial weights:
+    the ramp-up of Karras 2020, arXiv:2006.06676.
     """
     half_life = ops.minimum(float(half_life_images), 0.05 * ops.cast(images_seen, "float32"))
     return ops.power(0.5, images_per_step / ops.maximum(half_life, 1e-8))
 
 
 def lazily(penalty, every: int, count):
-    """`every * penalty()` when `count` is a multiple of `every`, else 0: lazy regularisation, Karras 2020, arXiv:1912.04958."""
+    """`every * penalty()` when `count` is a multiple of `every`, else 0: Karras 2020, arXiv:1912.04958, section 3.1."""
     if every == 1:
         return penalty()
     return ops.cond(ops.equal(ops.mod(count, every), 0), lambda: every * penalty(), lambda: ops.zeros(()))

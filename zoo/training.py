@@ -152,6 +152,7 @@ class Recorder:
         self.run.prune()
         self.run.add_samples(step * self.images_per_step, sheet)
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
+        self.events.flush()
 
 
 def description(gan: GAN, store: data.Store, step: int) -> dict:
@@ -218,18 +219,22 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
 
 
 def require_finite(gan: GAN, numbers: dict[str, float], first: int, last: int) -> None:
-    """Raises NonFinite when a log or a variable is not finite."""
+    """Raises NonFinite when a log is not finite; steps count from 1."""
     broken = [name for name, value in numbers.items() if not np.isfinite(value)]
-    if broken:
-        broken += [f"{file}: {name}" for file, variables in gan.saved().items() for name, variable in variables.items()
-                   if not np.isfinite(np.asarray(variable)).all()][:5]
-        raise NonFinite(f"values are not finite after steps {first + 1} to {last}; the checkpoints before stay. Lower the "
-                        f"learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
+    if not broken:
+        return
+    for file, variables in gan.saved().items():
+        tensors = [name for name, variable in variables.items() if not np.isfinite(np.asarray(variable)).all()]
+        if tensors:
+            broken.append(f"{file}: {tensors[0]}" + (f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""))
+    raise NonFinite(f"values are not finite in steps {first + 1} to {last}; the checkpoints before them stay. Lower "
+                    f"the learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
 
 
 def summary(numbers: dict[str, float], loss: str) -> str:
     """The end of the progress line."""
-    text = " ".join(f"{label} {numbers[name]:.2f}" for label, name in (("D", "d_loss"), ("G", "g_loss")) if name in numbers)
+    losses = (("D", "d_loss"), ("G", "g_loss"))
+    text = " ".join(f"{label} {numbers[name]:.2f}" for label, name in losses if name in numbers)
     if "d_real" not in numbers:
         return text
     if loss in ("wasserstein", "relativistic"):

@@ -102,7 +102,8 @@ class Engine:
             logs = self._gan.update(batch, players)
             if replicas() == 1:
                 return logs
-            means = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(list(logs.values())))
+            context = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(list(logs.values())))
             return dict(zip(logs, tf.unstack(means), strict=True))
 
         @tf.function

@@ -1,7 +1,8 @@
 """Sliced Wasserstein distance of image patches: Karras 2018, arXiv:1710.10196, section 5. No feature network.
 
 Differs from the paper: levels down to 8 pixels (the images here have 32 to 128), one mean over the levels, 8 patches of
-an image and 256 directions, and no normalisation of the patches, so that wrong brightness and contrast count. A small-sample distance to compare moments of one run, no score to publish.
+an image and 256 directions, and no normalisation of the patches, so that wrong brightness and contrast count. It
+compares moments of one run on a small sample; it is no score to publish.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _pyramid(images: np.ndarray) -> list[np.ndarray]:
 
 def _patches(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random patches [N * PATCHES_PER_IMAGE, 7 * 7 * C]."""
-    count, height, width, channels = images.shape
+    count, height, width, _ = images.shape
     index = np.repeat(np.arange(count), PATCHES_PER_IMAGE)
     top = rng.integers(0, height - PATCH + 1, len(index))
     left = rng.integers(0, width - PATCH + 1, len(index))

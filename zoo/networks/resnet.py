@@ -5,8 +5,8 @@
     64           4x4xg, blocks g/2 g/4 g/8 g/16, up         blocks d/16 d/8 d/4 d/2 d, down
     128          4x4xg, blocks g g/2 g/4 g/8 g/16, up       blocks d/16 d/8 d/4 d/2 d, down, then d
 
-A block is two 3 x 3 convolutions beside a shortcut. It resamples inside its convolutions (`UpConv2D`, `ConvPool2D`), and a
-1 x 1 shortcut runs at the smaller of its two resolutions, where it gives the same result for a quarter of the work.
+A block is two 3 x 3 convolutions beside a shortcut. It resamples inside its convolutions (`UpConv2D`, `ConvPool2D`),
+and a 1 x 1 shortcut runs at the smaller of its two resolutions: the same result for a quarter of the work.
 Kernels start as Glorot uniform with gain sqrt(2), shortcuts and outer layers with gain 1.
 """
 

@@ -4,7 +4,7 @@ Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 co
 1,053,825. The paper's own CIFAR-10 network has 128 channels in both.
 
 Differs from the paper: the comparison's width for G (256), and sum instead of mean pooling before the critic's last
-layer, as in the widely compared reimplementations. No layer of the critic is normalised, as the paper does at 32 pixels.
+layer, as in the widely compared reimplementations. As in the paper, no layer of the critic is normalised at 32 pixels.
 """
 
 from __future__ import annotations
