@@ -23,6 +23,12 @@ def test_the_size_of_the_usual_comparison(name):
     assert parameters(discriminator) == 1_053_825
 
 
+def test_the_sizes_in_the_header_of_dcgan():
+    generator, discriminator = networks.build(recipes.load("dcgan-64"))
+    assert (parameters(generator), parameters(discriminator)) == (3_576_707, 2_765_633)
+    assert [discriminator.get_layer(f"down{size}").output.shape[1:3] for size in (16, 8, 4)] == [(16, 16), (8, 8), (4, 4)]
+
+
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_builds_and_every_parameter_gets_a_gradient(small, name):
     recipe, generator, discriminator = build(small, name)

@@ -6,7 +6,8 @@
     128          4x4x16g -> 8g -> 4g -> 2g -> g -> 128x128    d -> 2d -> 4d -> 8d -> 16d -> logit
 
 The paper's LSUN network is resolution 64 with g = d = 128. Parameters at 64 pixels, 3 channels, z of 100, g = d = 64:
-3,576,704 and 2,765,568 in the widespread PyTorch example; ours has 3,600,643 and 2,767,425 with the affine parameters.
+generator 3,576,707, discriminator 2,765,633; the widespread PyTorch example, which leaves out the outer biases,
+has 3,576,704 and 2,765,568.
 
 Differs from the paper: kernels are 4 x 4 instead of 5 x 5, since a kernel that the stride divides makes no checkerboard
 (Odena 2016, distill.pub); convolutions before batch normalisation have no bias, which the normalisation would remove.
@@ -49,11 +50,11 @@ def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[kera
     width = model.d_channels
     x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="from_image")(image)
     x = layers.LeakyReLU(0.2, name="from_image_relu")(x)
-    for size in (2 ** i for i in range(doublings, 2, -1)):
+    for size in (32, 16, 8, 4)[5 - doublings:]:
         width *= 2
         x = layers.Conv2D(width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02),
-                          name=f"down{size // 2}")(x)
-        x = normalise(x, f"down{size // 2}", slope=0.2)
+                          name=f"down{size}")(x)
+        x = normalise(x, f"down{size}", slope=0.2)
     x = layers.Flatten(name="flatten")(x)
     logit = layers.Dense(1, dtype="float32", kernel_initializer=init.normal(0.02), name="logit")(x)
     return generator, keras.Model(image, logit, name="discriminator")
