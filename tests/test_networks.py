@@ -26,7 +26,8 @@ def test_the_size_of_the_usual_comparison(name):
 def test_the_sizes_in_the_header_of_dcgan():
     generator, discriminator = networks.build(recipes.load("dcgan-64"))
     assert (parameters(generator), parameters(discriminator)) == (3_576_707, 2_765_633)
-    assert [discriminator.get_layer(f"down{size}").output.shape[1:3] for size in (16, 8, 4)] == [(16, 16), (8, 8), (4, 4)]
+    for size in (16, 8, 4):
+        assert discriminator.get_layer(f"down{size}").output.shape[1:3] == (size, size)
 
 
 @pytest.mark.parametrize("name", recipes.names())

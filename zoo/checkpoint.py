@@ -29,6 +29,7 @@ from zoo import recipe as recipes
 from zoo.files import replacing_folder
 
 FORMAT = 1
+FLOAT32_MAX = np.finfo("float32").max
 LARGEST_FILE = 2**31  # bytes; no checkpoint of this zoo comes near
 
 
@@ -52,7 +53,7 @@ class Checkpoint:
         except (SafetensorError, ValueError, KeyError) as error:
             raise ValueError(f"{name}.safetensors is corrupt ({error}); fetch or export the checkpoint again. "
                              f"Received: {str(self.path)!r}") from None
-        broken = [key for key, array in arrays.items() if not np.isfinite(array).all()]
+        broken = [key for key, array in arrays.items() if not (np.abs(array) <= FLOAT32_MAX).all()]
         if broken:
             raise ValueError(f"{name}.safetensors has values that are not finite, in {', '.join(broken[:5])}. "
                              f"Received: {str(self.path)!r}")
@@ -60,18 +61,21 @@ class Checkpoint:
 
     def content(self, file: str) -> bytes:
         """The bytes of a file that ganzoo.json lists, checked against its size and digest."""
-        listed = self.info["files"].get(file)
-        path = self.path / file
-        if listed is None or not path.is_file():
-            raise ValueError(f"the checkpoint has no {file}. Received: {str(self.path)!r}")
-        if path.stat().st_size != listed["bytes"]:
-            raise ValueError(f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or "
-                             f"changed; fetch or export the checkpoint again. Received: {str(self.path)!r}")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-            raise ValueError(f"{file} does not have the digest that ganzoo.json states: corrupt or changed. "
-                             f"Received: {str(self.path)!r}")
-        return content
+        return _content(self.path, self.info, file)
+
+
+def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
+    listed, path = info["files"].get(file), folder / file
+    if listed is None or not path.is_file():
+        raise ValueError(f"the checkpoint has no {file}. Received: {str(folder)!r}")
+    if path.stat().st_size != listed["bytes"]:
+        raise ValueError(f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or changed; "
+                         f"fetch or export the checkpoint again. Received: {str(folder)!r}")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
+        raise ValueError(f"{file} does not have the digest that ganzoo.json states: corrupt or changed; fetch or "
+                         f"export the checkpoint again. Received: {str(folder)!r}")
+    return content
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -83,7 +87,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         files = info["files"]
         whole = info["format"] == FORMAT and all(
             isinstance(file["bytes"], int) and 0 <= file["bytes"] < LARGEST_FILE and isinstance(file["sha256"], str)
-            and Path(name).name == name for name, file in files.items())
+            and Path(name).name == name and name not in ("", "..") for name, file in files.items())
     except FileNotFoundError:
         raise ValueError(f"this is no checkpoint: it has no ganzoo.json. Received: {str(path)!r}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -91,6 +95,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not whole:
         raise ValueError(f"ganzoo.json is not of format {FORMAT}; install the newest keras-ganzoo, or fetch the "
                          f"checkpoint again. Received: {str(path)!r}")
+    _content(path, info, "recipe.toml")
     return Checkpoint(path, recipes.load(path / "recipe.toml"), info)
 
 

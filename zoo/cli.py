@@ -23,8 +23,9 @@ class Group(click.Group):
         except (ValueError, OSError) as error:
             if context.params["debug"]:
                 raise
-            message = " ".join(str(error).split()) or type(error).__name__
-            raise click.ClickException(f"{message[0].upper()}{message[1:]}") from None
+            text = " ".join(str(error).split()) or type(error).__name__
+            message = "".join(c if c.isprintable() else "?" for c in text)  # names out of files may hold anything
+            raise click.ClickException(message) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -90,7 +91,8 @@ def show(name: str) -> None:
         click.echo(f"# {opened.path}")
         for key in ("images", "step", "distance", "backend", "processor"):
             click.echo(f"# {key}: {info.get(key)}")
-        click.echo(f"# data: {info['data']['source']}, {info['data']['images']:,} images")
+        if isinstance(info.get("data"), dict):
+            click.echo(f"# data: {info['data'].get('source')}, {info['data'].get('images')} images")
         for file, entry in info["files"].items():
             click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
         click.echo()
@@ -141,9 +143,9 @@ def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float,
     """
     from zoo import files, pictures
 
-    if Path(out).suffix not in (".gif", ".png"):
+    if not out.endswith((".gif", ".png")):
         raise ValueError(f"the walk is written as .gif or .png. Received: {out!r}")
-    files.require_writable(Path(out))
+    files.require_writable_file(Path(out))
     _load_backend()
     images = zoo.load_generator(name).interpolate(steps, stops, seed, truncation)
     if out.endswith(".gif"):
@@ -183,6 +185,8 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 
     if bool(recipe) == bool(resume):
         raise click.UsageError("give either a RECIPE or --resume RUN.")
+    if resume and out:
+        raise click.UsageError("--resume goes on in the run's own folder; leave out --out.")
     overrides = recipes.parse_overrides(settings) | ({"data.source": data} if data else {})
     if resume:
         loaded, out = Run(resume).recipe.replace(**overrides), resume

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,21 +31,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder; it takes the place of `path` if nothing was raised."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        for file in filter(Path.is_file, temporary.rglob("*")):
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", ignore_cleanup_errors=True) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        yield new
+        for file in filter(Path.is_file, new.rglob("*")):
             _sync(file)
         if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=".")) / path.name
             os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old.parent)
-        else:
-            os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            os.replace(new, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
 
 
 def require_writable(path: Path) -> None:
@@ -58,6 +56,13 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(f"nothing can be written there ({error.strerror}). Received: {str(path)!r}") from None
+
+
+def require_writable_file(path: Path) -> None:
+    """`require_writable` for a file, whose name must not be that of a folder."""
+    if Path(path).is_dir():
+        raise ValueError(f"there is a folder of that name, and a file is to be written. Received: {str(path)!r}")
+    require_writable(path)
 
 
 def _sync(path: Path) -> None:

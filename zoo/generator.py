@@ -57,8 +57,9 @@ class Generator:
 
     def batches(self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64) -> Iterator[np.ndarray]:
         """The images of `sample` in batches, for numbers that do not fit in memory."""
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"the number of images must be a whole number of at least 1. Received: {n!r}")
+        _require_whole(n, 1, "the number of images")
+        _require_whole(seed, 0, "seed")
+        _require_whole(batch_size, 1, "batch_size")
         rngs = {tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
                 for tensor in self.model.inputs}
         done = 0
@@ -73,7 +74,10 @@ class Generator:
 
         Noise inputs other than latents stay fixed.
         """
-        if steps < stops or stops < 2:
+        _require_whole(steps, 2, "the number of steps")
+        _require_whole(stops, 2, "the number of stops")
+        _require_whole(seed, 0, "seed")
+        if steps < stops:
             raise ValueError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
         rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
         inputs = {}
@@ -94,7 +98,7 @@ class Generator:
         from zoo import networks
 
         names = [tensor.name for tensor in self.model.inputs]
-        if not 0.0 <= truncation <= 1.0:
+        if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ValueError(f"truncation must be between 0 and 1. Received: {truncation!r}")
         if truncation != 1.0 and "truncation" not in names:
             raise ValueError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
@@ -107,6 +111,11 @@ class Generator:
         """The inputs that differ from sample to sample."""
         return [(tensor.name, tuple(tensor.shape[1:])) for tensor in self.model.inputs
                 if tensor.name not in ("z_mixing", "mixing", "truncation")]
+
+
+def _require_whole(value, least: int, what: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{what} must be a whole number of at least {least}. Received: {value!r}")
 
 
 def to_uint8(images) -> np.ndarray:

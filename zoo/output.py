@@ -39,7 +39,7 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
         path = path / "0.png"  # whether one can write inside
     else:
         raise ValueError(f"samples go to a .png grid, an .npz file or a folder. Received: {out!r}")
-    files.require_writable(path)
+    files.require_writable_file(path)
     return lambda batches: write(Path(out), batches, count, scale)
 
 

@@ -34,7 +34,6 @@ def png(picture: Image.Image) -> bytes:
 
 def gif(frames: list[Image.Image], path: Path, milliseconds: int = 120, last_milliseconds: int = 1500) -> None:
     """Writes an endless animation; the last frame stays longer."""
-    frames = [frame.convert("L" if frame.mode == "L" else "P") for frame in frames]
     durations = [milliseconds] * (len(frames) - 1) + [last_milliseconds]
     with replacing(path) as temporary:
         frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

@@ -6,6 +6,7 @@ an error, and so is a combination that the published methods rule out.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import hashlib
@@ -151,13 +152,18 @@ def load(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
         if not path.is_file():
             raise ValueError(f"there is no recipe of that name{nearest(str(name), names())} Received: {str(name)!r}")
     try:
-        values = tomllib.loads(path.read_text())
+        return from_dict(_override({"name": path.stem} | _parse(path), overrides or {}))
+    except RecursionError:
+        raise ValueError(f"the recipe is nested too deeply. Received: {str(path)!r}") from None
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise ValueError(f"the recipe file does not exist. Received: {str(path)!r}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:  # no TOML, no UTF-8, a number too long
         raise ValueError(f"the recipe is not readable TOML ({error}). Received: {str(path)!r}") from None
-    values.setdefault("name", path.stem)
-    return from_dict(_override(values, overrides or {}))
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
@@ -204,7 +210,7 @@ def _flatten(values: dict, prefix: str = "") -> dict[str, Any]:
 
 
 def _override(values: dict, overrides: dict[str, Any]) -> dict:
-    values = json.loads(json.dumps(values))
+    values = copy.deepcopy(values)
     for key, value in overrides.items():
         *tables, last = key.split(".")
         table = values
@@ -244,13 +250,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{where} must be a list. Received: {value!r}")
         return tuple(_convert(get_args(hint)[0], item, where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if type(value) in (int, float) and not -1e18 < value < 1e18:
+        raise ValueError(f"{where} must be finite and below 1e18. Received: {value!r}")
+    if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[hint]
         raise ValueError(f"{where} must be {kind}. Received: {value!r}")
-    if hint is float and not -1e30 < value < 1e30:
-        raise ValueError(f"{where} must be finite. Received: {value!r}")
     return value
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import tomli_w
 from PIL import Image
 
-from zoo import pictures
+from zoo import checkpoint, pictures
 from zoo import recipe as recipes
-from zoo.files import replacing
+from zoo.files import replacing, require_writable
 
 
 class Run:
@@ -31,11 +31,12 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
-    def start(self, recipe: recipes.Recipe) -> None:
-        """Makes the folder, or checks that the run in it has the same recipe.
+    def check(self, recipe: recipes.Recipe) -> None:
+        """Finds out whether `start` can succeed, and creates nothing.
 
         Raises:
-            ValueError: the folder holds a run of another recipe (the difference is shown), or something else.
+            ValueError: the folder holds a run of another recipe (the difference is shown) or something else, or
+                cannot be written.
         """
         file = self.path / "recipe.toml"
         if file.exists():
@@ -47,9 +48,15 @@ class Run:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError("the folder for the run exists and is not a run; choose another. "
                              f"Received: {str(self.path)!r}")
-        self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
-            temporary.write_text(tomli_w.dumps(recipe.to_dict()))
+        require_writable(self.path)
+
+    def start(self, recipe: recipes.Recipe) -> None:
+        """Makes the folder, or goes on with the run of the same recipe that is there; ValueError as in `check`."""
+        self.check(recipe)
+        file = self.path / "recipe.toml"
+        if not file.exists():
+            with replacing(file) as temporary:
+                temporary.write_text(tomli_w.dumps(recipe.to_dict()))
 
     @property
     def recipe(self) -> recipes.Recipe:
@@ -73,7 +80,9 @@ class Run:
         return entries
 
     def rewind(self, step: int) -> None:
-        """Forgets the log lines after `step`: they will be written again."""
+        """Forgets the log lines after `step`, to be written again, and what a killed process left half-written."""
+        for leftover in self.path.glob("checkpoints/.*"):
+            shutil.rmtree(leftover)
         kept = [json.dumps(entry) + "\n" for entry in self.entries() if entry["step"] <= step]
         with replacing(self.path / "log.jsonl") as temporary:
             temporary.write_text("".join(kept))
@@ -112,5 +121,5 @@ class Run:
 
 
 def _distance(path: Path) -> float:
-    distance = json.loads((path / "ganzoo.json").read_text()).get("distance")
-    return math.inf if distance is None else distance
+    distance = checkpoint.open_checkpoint(path).info.get("distance")
+    return distance if isinstance(distance, (int, float)) else math.inf

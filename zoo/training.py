@@ -54,17 +54,20 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
                              f"Received: {recipe.schedule.batch_size}")
         run = Run(out)
         if backend.is_chief():
-            run.start(recipe)
+            run.check(recipe)
         store = data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
                              fit=recipe.data.fit, data_dir=data_dir, notify=notify)
-        gan = GAN(recipe)
-        recorder = Recorder(gan, store, run) if backend.is_chief() else None
-        if run.latest():
-            restore(gan, run.latest())
-            notify(f"going on from {run.latest()}")
+        gan, latest = GAN(recipe), run.latest()
+        if latest:
+            restore(gan, latest)
+            notify(f"going on from {latest}")
         elif recipe.start:
             start_from(gan, hub.resolve(recipe.start))
-            if recorder:
+        recorder = None
+        if backend.is_chief():  # data, networks and start are there: from here on, something is written
+            run.start(recipe)
+            recorder = Recorder(gan, store, run)
+            if recipe.start and not latest:
                 recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
         finished = loop(gan, store, recorder)
     if not finished:

@@ -27,6 +27,10 @@ def build(recipe: Recipe, precision: str | None = None) -> tuple[keras.Model, ke
     try:
         return NETWORKS[recipe.model.network].build(
             recipe.model, recipe.data.resolution, recipe.data.channels, recipe.seed)
+    except MemoryError:
+        sizes = {name: getattr(recipe.model, name) for name in ("g_channels", "d_channels", "latent_dim")}
+        raise ValueError(f"the networks do not fit in memory; make model.g_channels, model.d_channels or "
+                         f"model.latent_dim smaller. Received: {sizes}") from None
     finally:
         keras.config.set_dtype_policy(before)
 
