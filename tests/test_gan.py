@@ -124,7 +124,7 @@ def test_frozen_layers_of_the_discriminator_stay(small):
 
 
 def test_the_linear_decay_ends_at_zero(small):
-    gan = GAN(small("sngan-cifar10", **{"schedule.images": 40, "schedule.d_steps": 5, "schedule.batch_size": 4}))
+    gan = GAN(small("sngan-cifar10", **{"schedule.images": 16, "schedule.d_steps": 2, "schedule.batch_size": 4}))
     engine = backend.Engine(gan)
     rates = []
     for step in range(2):
@@ -140,7 +140,7 @@ def test_the_linear_decay_ends_at_zero(small):
     {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0}, {"schedule.g_steps": 2},
 ], ids=str)
 def test_options_train_and_stay_finite(small, overrides):
-    gan = GAN(small("sngan-cifar10", **({"schedule.d_steps": 2} | overrides)))
+    gan = GAN(small("sngan-cifar10", **({"schedule.d_steps": 1} | overrides)))
     engine = backend.Engine(gan)
     for step in range(3):
         logs = engine.run(schedule.BOTH, batch_of(gan, step))

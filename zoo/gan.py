@@ -37,7 +37,8 @@ class GAN(keras.Model):
         self.sign_sum = self._state("sign_sum")  # of D(real) since r_t was last taken
         self.r_t = self._state("r_t")
         self.ada_p = self._state("ada_p")
-        for layer in [layer for layer in self.discriminator.layers if layer.weights][: recipe.schedule.freeze_d]:
+        with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
+        for layer in with_kernel[:recipe.schedule.freeze_d]:
             layer.trainable = False
         self.d_loss, self.g_loss = LOSSES[recipe.loss.name]
         self.built = True

@@ -71,8 +71,8 @@ class Schedule:
     d_period: int = 0  # longer alternation: so many steps or epochs of D alone ...
     g_period: int = 0  # ... then so many of G alone; 0 and 0: both in every step
     period_unit: Literal["steps", "epochs"] = "steps"
-    wait_above: float = 0.0  # D waits while r_t = E[sign D(real)] is above this; 0: never
-    freeze_d: int = 0  # so many of D's first layers keep their weights: FreezeD, Mo 2020, arXiv:2002.10964
+    wait_above: float = 0.0  # D waits for four steps when r_t = E[sign D(real)] of the last four is above; 0: never
+    freeze_d: int = 0  # so many of D's first kernels stay: FreezeD, Mo 2020, arXiv:2002.10964
 
     @property
     def steps(self) -> int:

@@ -16,7 +16,7 @@ def players(schedule: recipe.Schedule, step: int, steps_per_epoch: int, r_t: flo
         schedule: the recipe's.
         step: from 0.
         steps_per_epoch: how many steps show D every image once.
-        r_t: E[sign D(real)] in [-1, 1] of the last steps. While it is above `wait_above`, D waits.
+        r_t: E[sign D(real)] in [-1, 1] of the last four steps, 0 if D waited in them. Above `wait_above`, D waits.
     """
     if schedule.wait_above and r_t > schedule.wait_above:
         return G_ONLY

@@ -15,7 +15,7 @@ import keras
 if keras.backend.backend() == "tensorflow":
     from zoo.backend.tensorflow import Engine, input_gradient, is_chief, replicas, strategy, value_and_grad
 else:
-    raise ValueError("training needs the TensorFlow backend; unset KERAS_BACKEND or set it to tensorflow. "
+    raise ValueError("ganzoo runs on the TensorFlow backend; unset KERAS_BACKEND or set it to tensorflow. "
                      f"Received: {keras.backend.backend()!r}")
 
 __all__ = ["Engine", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad"]
