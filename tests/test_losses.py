@@ -37,7 +37,8 @@ def test_loss_is_the_formula(name):
 def test_a_better_discriminator_has_a_lower_loss_and_a_better_generator_too(name):
     d_loss, g_loss = LOSSES[name]
     assert float(d_loss(REAL + 0.1, FAKE)) < float(d_loss(REAL, FAKE))
-    assert float(d_loss(REAL, FAKE - 0.1)) <= float(d_loss(REAL, FAKE)) + (0.4 if name == "least-squares" else 0)
+    fake = np.abs(FAKE)  # above every target of a fake image
+    assert float(d_loss(REAL, fake - 0.1)) < float(d_loss(REAL, fake))
     assert float(g_loss(lambda: REAL, FAKE + 0.1)) < float(g_loss(lambda: REAL, FAKE))
 
 

@@ -61,6 +61,8 @@ def test_overrides_are_toml_with_optional_quotes():
     ({"augment.diffaugment": ["colour"]}, ["augment.diffaugment", "'color'"]),
     ({"loss.name": "wasserstein", "augment.ada": True}, ["ada", "wasserstein"]),
     ({"loss.name": "wasserstein", "schedule.wait_above": 0.5}, ["wait_above"]),
+    ({"loss.name": "wasserstein"}, ["Lipschitz", "gradient_penalty"]),
+    ({"augment.ada": True, "schedule.d_period": 2, "schedule.g_period": 1}, ["d_period"]),
     ({"data": 3}, ["[data]", "table"]),
     ({"seed.x": 3}, ["seed"]),
 ])

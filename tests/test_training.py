@@ -99,8 +99,58 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run.checkpoints()
+    assert not run.checkpoint_path(16).exists(), "the run was over before it could be killed"
     zoo.train(recipe, run.path, notify=quiet)
     assert_same_weights(weights(whole), weights(run))
+
+
+@pytest.mark.parametrize("moment", ["shutil.rmtree", "os.replace"])
+def test_killed_while_it_saves_or_deletes_a_checkpoint(recipe, tmp_path, moment):
+    """A process of its own that kills itself in the middle of a file operation, in one that has begun to delete."""
+    killer = f"""
+import os, signal, shutil
+from pathlib import Path
+original = {moment}
+def fatal(path, *rest, **options):
+    if "step-000000008" in str(path) or "step-000000008" in str(rest):
+        if Path(path).is_dir():
+            (Path(path) / "recipe.toml").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(path, *rest, **options)
+{moment} = fatal
+"""
+    long = recipe.replace(**{"log.checkpoint_every_images": 32, "schedule.images": 160})
+    run = Run(tmp_path / "run")
+    process = subprocess.run([sys.executable, "-c", killer + TRAIN, json.dumps(long.to_dict()), str(run.path)],
+                             capture_output=True, check=False)
+    assert process.returncode == -signal.SIGKILL
+    zoo.train(long, run.path, notify=quiet)
+    assert checkpoint.open_checkpoint(run.latest()).info["images"] == 160
+    assert zoo.load_generator(run.path).sample(1).shape == (1, 32, 32, 1)
+    assert not list(run.path.rglob(".partial-*"))
+
+
+def test_weights_that_break_in_the_last_step_of_a_window_are_not_saved(recipe, tmp_path, monkeypatch):
+    original = training.backend.Engine.run
+
+    def poisoned(self, players, batch):
+        logs = original(self, players, batch)
+        if int(self._gan.step) == 16:
+            variable = self._gan.discriminator.get_layer("logit").kernel
+            variable.assign(variable * np.inf)
+        return logs
+
+    monkeypatch.setattr(training.backend.Engine, "run", poisoned)
+    with pytest.raises(training.NonFinite, match="discriminator: logit/kernel"):
+        zoo.train(recipe, tmp_path / "run", notify=quiet)
+    assert [path.name for path in Run(tmp_path / "run").checkpoints()] == ["step-000000008"]
+
+
+def test_other_images_than_the_run_was_started_with_are_refused(recipe, tmp_path):
+    zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    np.savez(recipe.data.source, images=np.zeros((60, 32, 32), np.uint8))
+    with pytest.raises(ValueError, match="not those that the run was started with"):
+        zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):

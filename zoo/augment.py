@@ -174,7 +174,7 @@ def ada(images, u, p):
 
 
 def ada_update(p, r_t, images, target=0.6, speed_images=500_000):
-    """ADA's controller (arXiv:2006.06676, section 3.1): raises p while D overfits, else lowers it.
+    """ADA's controller (arXiv:2006.06676, section 3): raises p while D overfits, else lowers it.
 
     The paper updates every four steps.
 

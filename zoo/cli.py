@@ -128,7 +128,7 @@ def sample(name: str, count: int, seed: int, truncation: float, scale: int, out:
 
 @main.command()
 @click.argument("name")
-@click.option("--steps", default=60, show_default=True, type=click.IntRange(min=2), help="Images along the walk.")
+@click.option("--steps", default=60, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
 @click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
@@ -244,9 +244,9 @@ def export(name: str, format_: str, out: str) -> None:
     ganzoo export dcgan-fashion-mnist --format keras -o generator.keras
     ganzoo export dcgan-fashion-mnist --format onnx -o generator.onnx
     """
+    _load_backend()
     from zoo import export as exporting
 
-    _load_backend()
     exporting.export(name, format_, out, notify=_say)
     _say(f"wrote {out}")
 

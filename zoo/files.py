@@ -8,13 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+PARTIAL = ".partial-"  # begins the names of what is not complete
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path with the same suffix; what was written there replaces `path` if nothing was raised."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -31,7 +33,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder; it takes the place of `path` if nothing was raised."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL, ignore_cleanup_errors=True) as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         yield new
@@ -48,10 +50,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def require_writable(path: Path) -> None:
-    """Raises ValueError when nothing can be written at `path`, before any work is done for it."""
-    folder = Path(path).absolute().parent
+    """Raises ValueError when nothing can be written at `path`, before any work is done for it; creates nothing."""
+    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

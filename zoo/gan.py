@@ -38,16 +38,20 @@ class GAN(keras.Model):
         self.r_t = self._state("r_t")
         self.ada_p = self._state("ada_p")
         with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
+        if recipe.schedule.freeze_d >= len(with_kernel):
+            raise ValueError(f"schedule.freeze_d must leave at least one of D's {len(with_kernel)} kernels to train. "
+                             f"Received: {recipe.schedule.freeze_d}")
         for layer in with_kernel[:recipe.schedule.freeze_d]:
             layer.trainable = False
         self.d_loss, self.g_loss = LOSSES[recipe.loss.name]
+        self.decision = DECISION[recipe.loss.name]
         self.built = True
         self.compile(optimizer=PairOptimizer(recipe), auto_scale_loss=False)
         self.optimizer.d.build(self.discriminator.trainable_variables)
         self.optimizer.g.build(self.generator.trainable_variables)
 
     def train_step(self, batch):
-        """What `fit` calls: `update` with both players."""
+        """What `fit` calls: both players in every step. Periods and waiting belong to `zoo.train`."""
         return self.update(keras.utils.unpack_x_y_sample_weight(batch)[0])
 
     def update(self, batch: dict, players: tuple[str, ...] = schedule.BOTH) -> dict:
@@ -64,9 +68,15 @@ class GAN(keras.Model):
             for i in range(self.recipe.schedule.g_steps):
                 logs |= self.update_generator(real[:, -1], turn(batch, "g", i))
             self.update_ema()
+        if "d" in players:
+            self.update_ada()
         self.update_r_t()
         self.step.assign(self.step + 1)
-        return logs | {"r_t": self.r_t + 0.0, "ada_p": self.ada_p + 0.0}
+        if self.decision is not None:
+            logs["r_t"] = self.r_t + 0.0
+        if self.recipe.augment.ada:
+            logs["ada_p"] = self.ada_p + 0.0
+        return logs
 
     def update_discriminator(self, real, noise: dict) -> dict:
         loss = self.recipe.loss
@@ -74,6 +84,7 @@ class GAN(keras.Model):
         real, fake = self.shown(real, fake, noise["uniforms"])
         for layer in spectral_layers(self.discriminator):
             layer.power_iteration()
+        count = self.optimizer.d.iterations + 0
 
         def objective():
             real_logits = self.discriminator(real, training=True)
@@ -85,19 +96,19 @@ class GAN(keras.Model):
                     self.discriminator, real, fake, noise["epsilon"])
             if loss.r1:
                 penalty += loss.r1 / 2 * schedule.lazily(
-                    lambda: penalties.r1(self.discriminator, real), loss.r1_every_steps, self.optimizer.d.iterations)
+                    lambda: penalties.r1(self.discriminator, real), loss.r1_every_steps, count)
             return (value + penalty) / backend.replicas(), (value, penalty, real_logits, fake_logits)
 
         (_, (value, penalty, real_logits, fake_logits)), gradients = backend.value_and_grad(
-            objective, self.discriminator.trainable_variables)
+            objective, self.discriminator.trainable_variables, self.variables)
         self.optimizer.d.apply(gradients, self.discriminator.trainable_variables)
 
-        decision = DECISION[self.recipe.loss.name] or 0.0
-        self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - decision)))
-        return {"d_loss": value, "penalty": penalty,
-                "d_real": ops.mean(real_logits), "d_fake": ops.mean(fake_logits),
-                "real_accuracy": ops.mean(ops.cast(real_logits > decision, "float32")),
-                "fake_accuracy": ops.mean(ops.cast(fake_logits < decision, "float32"))}
+        logs = {"d_loss": value, "penalty": penalty, "d_real": ops.mean(real_logits), "d_fake": ops.mean(fake_logits)}
+        if self.decision is None:
+            return logs
+        self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - self.decision)))
+        return logs | {"real_accuracy": ops.mean(ops.cast(real_logits > self.decision, "float32")),
+                       "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32"))}
 
     def update_generator(self, real, noise: dict) -> dict:
         def objective():
@@ -107,7 +118,8 @@ class GAN(keras.Model):
             value = self.g_loss(lambda: self.discriminator(real_, training=True), fake_logits)
             return value / backend.replicas(), value
 
-        (_, value), gradients = backend.value_and_grad(objective, self.generator.trainable_variables)
+        (_, value), gradients = backend.value_and_grad(
+            objective, self.generator.trainable_variables, self.variables)
         self.optimizer.g.apply(gradients, self.generator.trainable_variables)
         return {"g_loss": value}
 
@@ -118,16 +130,20 @@ class GAN(keras.Model):
             average.assign(variable + decay * (average - variable))
 
     def update_r_t(self) -> None:
-        """Every four steps: r_t = E[sign D(real)], and ADA's p a little towards where r_t meets its target."""
-        options, plan = self.recipe.augment, self.recipe.schedule
+        """Every four steps, r_t = E[sign D(real)] over them: 0 if D waited."""
         due = ops.equal(ops.mod(self.step, 4), 3)
-        r_t = self.sign_sum / (4.0 * plan.d_steps)
+        mean = self.sign_sum / (4.0 * self.recipe.schedule.d_steps)
+        self.r_t.assign(ops.where(due, mean, self.r_t.value))
+        self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
+
+    def update_ada(self) -> None:
+        """Every four steps, ADA's p moves a little towards where r_t meets its target (Karras 2020)."""
+        options, plan = self.recipe.augment, self.recipe.schedule
         if options.ada:
-            p = augment.ada_update(self.ada_p, r_t, 4 * plan.d_steps * plan.batch_size, options.ada_target,
-                                   options.ada_speed_images)
-            self.ada_p.assign(ops.where(due, p, self.ada_p))
-        self.r_t.assign(ops.where(due, r_t, self.r_t))
-        self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum))
+            due = ops.equal(ops.mod(self.step, 4), 3)
+            p = augment.ada_update(self.ada_p, self.sign_sum / (4.0 * plan.d_steps), 4 * plan.d_steps * plan.batch_size,
+                                   options.ada_target, options.ada_speed_images)
+            self.ada_p.assign(ops.where(due, p, self.ada_p.value))
 
     def shown(self, real, fake, uniforms):
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""
@@ -177,7 +193,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
 
 
 def adam(options: Adam, updates: int, name: str) -> keras.optimizers.Adam:
-    """Adam with the recipe's numbers; a linear decay reaches zero at the last of `updates`."""
+    """Adam with the recipe's numbers; a linear decay reaches zero after `updates`."""
     rate = options.learning_rate
     if options.decay == "linear":
         rate = keras.optimizers.schedules.PolynomialDecay(rate, updates, end_learning_rate=0.0)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo import files, pictures
 
-LARGEST_GRID = 4_096  # images
+LARGEST_GRID = 4_096  # images, times the scale squared
 
 
 def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarray]], None]:
@@ -26,9 +26,9 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
     """
     path = Path(out)
     if path.suffix == ".png" and not out.endswith("/"):
-        if count > LARGEST_GRID:
-            raise ValueError(f"a grid holds up to {LARGEST_GRID:,} images; write to a folder (-o images/) or an .npz "
-                             f"file. Received: {count:,} images for {out!r}")
+        if count * scale ** 2 > LARGEST_GRID:
+            raise ValueError(f"a grid holds up to {LARGEST_GRID // scale ** 2:,} images at scale {scale}; write to a "
+                             f"folder (-o images/) or an .npz file. Received: {count:,} images for {out!r}")
         write = _write_grid
     elif path.suffix == ".npz" and not out.endswith("/"):
         write = _write_npz
@@ -50,6 +50,7 @@ def _write_grid(path: Path, batches: Iterable[np.ndarray], count: int, scale: in
 
 
 def _write_folder(path: Path, batches: Iterable[np.ndarray], count: int, scale: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
     index = 0
     for batch in batches:
         for image in batch:

@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's gradient with respect to images, in float32 whatever the network's precision."""
+"""Penalties on the discriminator's gradient with respect to images; its norm is float32 at any precision."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Adam:
     beta_1: float
     beta_2: float
     epsilon: float = 1e-8
-    decay: Literal["constant", "linear"] = "constant"  # linear: to zero at the last step
+    decay: Literal["constant", "linear"] = "constant"  # linear: to zero after the updates of a run of both players
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Recipe:
         """Hexadecimal SHA-256 of the values: equal recipes have equal digests, whatever the comments say."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
-    def replace(self, **overrides: Any) -> Recipe:
+    def replace(self, /, **overrides: Any) -> Recipe:
         """A copy with dotted keys replaced, for instance `replace(**{"schedule.images": 1000})`."""
         return from_dict(_override(self.to_dict(), overrides))
 
@@ -297,6 +297,12 @@ def _check(recipe: Recipe) -> None:
     if augment.ada and loss.name in ("wasserstein", "relativistic"):
         raise ValueError("augment.ada is steered by sign D(real), which has no meaning for this loss; "
                          f"use augment.diffaugment. Received: {loss.name!r}")
+    if schedule.d_period and (augment.ada or schedule.wait_above):
+        raise ValueError("augment.ada and schedule.wait_above are steered by four steps in which D moves; set d_period "
+                         f"and g_period to 0. Received: {schedule.d_period} and {schedule.g_period}")
+    if loss.name == "wasserstein" and not loss.gradient_penalty and network != "sngan":
+        raise ValueError("a Wasserstein critic must be Lipschitz (Arjovsky 2017): set loss.gradient_penalty, 10 in "
+                         f"Gulrajani 2017, with another network than dcgan. Received: {network!r} without a penalty")
     if augment.ada and augment.diffaugment:
         raise ValueError("augment.ada and augment.diffaugment do the same work; choose one. "
                          f"Received: ada=true, diffaugment={list(augment.diffaugment)}")

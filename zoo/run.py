@@ -22,7 +22,7 @@ from PIL import Image
 
 from zoo import checkpoint, pictures
 from zoo import recipe as recipes
-from zoo.files import replacing, require_writable
+from zoo.files import PARTIAL, replacing, require_writable
 
 
 class Run:
@@ -81,8 +81,8 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Forgets the log lines after `step`, to be written again, and what a killed process left half-written."""
-        for leftover in self.path.glob("checkpoints/.*"):
-            shutil.rmtree(leftover)
+        for leftover in (*self.path.glob(f"{PARTIAL}*"), *self.path.glob(f"*/{PARTIAL}*")):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         kept = [json.dumps(entry) + "\n" for entry in self.entries() if entry["step"] <= step]
         with replacing(self.path / "log.jsonl") as temporary:
             temporary.write_text("".join(kept))
@@ -117,7 +117,7 @@ class Run:
         kept = {*self.checkpoints()[-2:], self.best()}
         for path in self.checkpoints():
             if path not in kept:
-                shutil.rmtree(path)
+                shutil.rmtree(path.rename(path.with_name(f"{PARTIAL}{path.name}")))  # at once no checkpoint any more
 
 
 def _distance(path: Path) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from zoo import backend, checkpoint, data, hub, noise, pictures, schedule
+from zoo.estimate import parameters
 from zoo.gan import GAN
 from zoo.generator import Generator
 from zoo.metrics.swd import sliced_wasserstein
@@ -49,30 +50,39 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
         NonFinite: a loss or a weight is not finite; the last healthy checkpoint stays.
     """
     with backend.strategy(strategy).scope():
-        if recipe.schedule.batch_size % backend.replicas():
-            raise ValueError(f"schedule.batch_size must be a multiple of the {backend.replicas()} replicas. "
-                             f"Received: {recipe.schedule.batch_size}")
         run = Run(out)
-        if backend.is_chief():
-            run.check(recipe)
-        store = data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
-                             fit=recipe.data.fit, data_dir=data_dir, notify=notify)
-        gan, latest = GAN(recipe), run.latest()
-        if latest:
-            restore(gan, latest)
-            notify(f"going on from {latest}")
-        elif recipe.start:
-            start_from(gan, hub.resolve(recipe.start))
-        recorder = None
-        if backend.is_chief():  # data, networks and start are there: from here on, something is written
-            run.start(recipe)
-            recorder = Recorder(gan, store, run)
-            if recipe.start and not latest:
-                recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
-        finished = loop(gan, store, recorder)
-    if not finished:
+        run.check(recipe)
+        return _train(recipe, run, _prepare(recipe, data_dir, notify), notify)
+
+
+def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], None]) -> Run:
+    """`train` under the strategy that is in effect, with the images at hand."""
+    if recipe.schedule.batch_size % backend.replicas():
+        raise ValueError(f"schedule.batch_size must be a multiple of the {backend.replicas()} replicas. "
+                         f"Received: {recipe.schedule.batch_size}")
+    if recipe.loss.name == "relativistic" and backend.replicas() > 1:
+        raise ValueError("the relativistic loss compares with the mean over the whole batch, which a replica does not "
+                         "see; use the strategy none, or another loss. Received: several replicas")
+    gan, latest = GAN(recipe), run.latest()
+    if latest:
+        restore(gan, latest, store)
+        notify(f"going on from {latest}")
+    elif recipe.start:
+        start_from(gan, hub.resolve(recipe.start))
+    recorder = None
+    if backend.is_chief():  # data, networks and start are there: from here on, something is written
+        run.start(recipe)
+        recorder = Recorder(gan, store, run)
+        if recipe.start and not latest:
+            recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
+    if not loop(gan, store, recorder):
         notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
     return run
+
+
+def _prepare(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:
+    return data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
+                        fit=recipe.data.fit, data_dir=data_dir, notify=notify)
 
 
 def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
@@ -87,19 +97,21 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
     clock = time.monotonic()
     with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
         for step, batch in feed(gan, store, first):
-            r_t = float(np.asarray(gan.r_t)) if plan.wait_above else 0.0
+            r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
             logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
             step += 1
             bar.update(images_per_step)
             last = interrupted() or step == plan.steps
-            if step % log_steps == 0 or step % checkpoint_steps == 0 or last:
+            saving = step % checkpoint_steps == 0 or last
+            if saving or step % log_steps == 0:
                 numbers = {name: float(value) for name, value in logs.items()}
-                require_finite(gan, numbers, window, step)
+                engine.sync()
+                require_finite(gan, numbers, window, step, weights=saving)
                 rate = (step - window) * images_per_step / (time.monotonic() - clock)
-                bar.set_postfix_str(summary(numbers, recipe.loss.name))
+                bar.set_postfix_str(summary(numbers))
                 if recorder:
                     recorder.log(step, {**numbers, "images_per_second": round(rate, 1)})
-                if recorder and (step % checkpoint_steps == 0 or last):
+                if recorder and saving:
                     recorder.checkpoint(step)
                 window, clock = step, time.monotonic()
             if last:
@@ -130,7 +142,7 @@ class Recorder:
 
         self.gan, self.store, self.run = gan, store, run
         self.images_per_step = gan.recipe.schedule.batch_size * gan.recipe.schedule.d_steps
-        step = checkpoint.open_checkpoint(run.latest()).info["step"] if run.latest() else 0
+        step = int(np.asarray(gan.step))
         run.rewind(step)
         self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
 
@@ -147,13 +159,13 @@ class Recorder:
         held_out = (self.store.heldout if len(self.store.heldout) else self.store.images)[:COMPARED_IMAGES]
         distance = sliced_wasserstein(held_out, generator.sample(len(held_out), seed=1))
         self.log(step, {"distance": distance})
+        self.run.add_samples(step * self.images_per_step, sheet)
         arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}
                   for file, variables in self.gan.saved().items()}
         checkpoint.save(self.run.checkpoint_path(step), self.gan.recipe, arrays,
                         {**description(self.gan, self.store, step), "distance": distance},
                         {"samples.png": pictures.png(sheet)})
         self.run.prune()
-        self.run.add_samples(step * self.images_per_step, sheet)
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
         self.events.flush()
 
@@ -164,7 +176,7 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
     return {
         "name": gan.recipe.name, "recipe_sha256": gan.recipe.digest, "step": step,
         "images": step * plan.batch_size * plan.d_steps,
-        "parameters": {"generator": gan.generator.count_params(), "discriminator": gan.discriminator.count_params()},
+        "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
                  "classes": list(store.classes)},
         "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
@@ -173,9 +185,12 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
     }
 
 
-def restore(gan: GAN, path: Path) -> None:
-    """Sets every variable of the GAN from a run's checkpoint."""
+def restore(gan: GAN, path: Path, store: data.Store) -> None:
+    """Sets every variable of the GAN from a run's checkpoint, made from the same images."""
     opened = checkpoint.open_checkpoint(path)
+    if opened.info["data"]["fingerprint"] != store.fingerprint:
+        raise ValueError("the images are not those that the run was started with; put them back, or train into a new "
+                         f"folder. Received: {store.source!r}")
     if not opened.has_training_state:
         raise ValueError(f"the checkpoint was exported for sampling and fine-tuning and has no optimizer state; start "
                          f"from it with `ganzoo finetune`. Received: {str(path)!r}")
@@ -205,42 +220,51 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
         overrides: dotted recipe keys, as `Recipe.replace` takes them.
         out, data_dir, strategy, notify: as in `train`.
     """
-    folder = hub.resolve(name)
+    folder, overrides = hub.resolve(name), overrides or {}
     old = checkpoint.open_checkpoint(folder).recipe
-    store = data.prepare(source, resolution=old.data.resolution, channels=old.data.channels, fit=old.data.fit,
-                         data_dir=data_dir, notify=notify)
     changes = {"name": Path(out).name, "start": str(folder), "data.source": source,
                "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
-    if len(store.images) < SMALL_DATA_IMAGES and not old.augment.ada:
-        changes["augment.diffaugment"] = ["color", "translation", "cutout"]
-    recipe = old.replace(**changes, **(overrides or {}))
-    notify(f"fine-tuning {name} on {len(store.images):,} images at {old.data.resolution} pixels with "
-           f"{old.data.channels} channel{'s' if old.data.channels > 1 else ''}, "
+    recipe = old.replace(**(changes | overrides))
+    with backend.strategy(strategy).scope():
+        store = _prepare(recipe, data_dir, notify)
+        if len(store.images) < SMALL_DATA_IMAGES and not recipe.augment.ada:
+            changes["augment.diffaugment"] = ["color", "translation", "cutout"]
+            recipe = old.replace(**(changes | overrides))
+        run = Run(out)
+        run.check(recipe)
+        _announce(name, recipe, store, notify)
+        return _train(recipe, run, store, notify)
+
+
+def _announce(name: str | Path, recipe: Recipe, store: data.Store, notify: Callable[[str], None]) -> None:
+    channels = recipe.data.channels
+    notify(f"fine-tuning {name} on {len(store.images):,} images at {recipe.data.resolution} pixels with "
+           f"{channels} channel{'s' if channels > 1 else ''}, "
            f"{recipe.schedule.images:,} images shown, augmentation: "
            f"{'ADA' if recipe.augment.ada else ', '.join(recipe.augment.diffaugment) or 'none'}")
-    return train(recipe, out, data_dir=data_dir, strategy=strategy, notify=notify)
 
 
-def require_finite(gan: GAN, numbers: dict[str, float], first: int, last: int) -> None:
-    """Raises NonFinite when a log is not finite; steps count from 1."""
+def require_finite(gan: GAN, numbers: dict[str, float], first: int, last: int, weights: bool) -> None:
+    """Raises NonFinite when a log, or with `weights` a variable, is not finite; steps count from 1."""
     broken = [name for name, value in numbers.items() if not np.isfinite(value)]
-    if not broken:
+    if not (broken or weights):
         return
     for file, variables in gan.saved().items():
         tensors = [name for name, variable in variables.items() if not np.isfinite(np.asarray(variable)).all()]
         if tensors:
             broken.append(f"{file}: {tensors[0]}" + (f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""))
-    raise NonFinite(f"values are not finite in steps {first + 1} to {last}; the checkpoints before them stay. Lower "
-                    f"the learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
+    if broken:
+        raise NonFinite(f"values are not finite in steps {first + 1} to {last}; the checkpoints before them stay. "
+                        f"Lower the learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
 
 
-def summary(numbers: dict[str, float], loss: str) -> str:
+def summary(numbers: dict[str, float]) -> str:
     """The end of the progress line."""
     losses = (("D", "d_loss"), ("G", "g_loss"))
     text = " ".join(f"{label} {numbers[name]:.2f}" for label, name in losses if name in numbers)
     if "d_real" not in numbers:
         return text
-    if loss in ("wasserstein", "relativistic"):
+    if "real_accuracy" not in numbers:
         return f"{text}, critic gap {numbers['d_real'] - numbers['d_fake']:.2f}"
     return f"{text}, D right on real {numbers['real_accuracy']:.0%} fake {numbers['fake_accuracy']:.0%}"
 

@@ -1,6 +1,6 @@
 """The few operations in which TensorFlow and JAX differ; everything else is `keras.ops`.
 
-    value_and_grad(function, variables)   the loss, what came with it, and its gradients
+    value_and_grad(function, variables, state)   the loss, what came with it, and its gradients
     input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
     replicas()                            copies of the model that train together
     is_chief()                            whether this process is the one that writes
@@ -14,8 +14,10 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from zoo.backend.tensorflow import Engine, input_gradient, is_chief, replicas, strategy, value_and_grad
+elif keras.backend.backend() == "jax":
+    from zoo.backend.jax import Engine, input_gradient, is_chief, replicas, strategy, value_and_grad
 else:
-    raise ValueError("ganzoo runs on the TensorFlow backend; unset KERAS_BACKEND or set it to tensorflow. "
+    raise ValueError("ganzoo runs on TensorFlow and JAX; set KERAS_BACKEND to tensorflow or jax. "
                      f"Received: {keras.backend.backend()!r}")
 
 __all__ = ["Engine", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad"]

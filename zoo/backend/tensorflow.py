@@ -11,8 +11,11 @@ import tensorflow as tf
 STRATEGIES = ("auto", "none", "mirrored", "multi-worker", "tpu")
 
 
-def value_and_grad(function, variables: list):
-    """Calls `function() -> (loss, extra)`; returns ((loss, extra), gradients of the loss, one for each variable)."""
+def value_and_grad(function, variables: list, state: list):
+    """Calls `function() -> (loss, extra)`; returns ((loss, extra), gradients of the loss, one for each variable).
+
+    `state`, every variable that the function reads or writes, is for backends without tapes.
+    """
     values = [variable.value for variable in variables]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
@@ -48,8 +51,8 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name not in STRATEGIES:
         raise ValueError(f"the strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
     if name == "auto":
-        workers = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}).get("worker", [])
-        if len(workers) > 1:
+        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+        if sum(len(cluster.get(job, ())) for job in ("chief", "worker")) > 1:
             name = "multi-worker"
         elif "TPU_NAME" in os.environ:
             name = "tpu"
@@ -77,7 +80,9 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
 def is_chief() -> bool:
     """Whether this process is the worker that writes."""
     resolver = tf.distribute.get_strategy().cluster_resolver
-    return resolver is None or resolver.task_type in (None, "", "chief") or resolver.task_id == 0
+    if resolver is None or resolver.task_type in (None, "", "chief"):
+        return True
+    return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
 
 
 class Engine:
@@ -96,6 +101,13 @@ class Engine:
         if players not in self._functions:
             self._functions[players] = self._compile(players)
         return self._functions[players](self._distribute(batch))
+
+    def sync(self) -> None:
+        """Nothing: the GAN's variables are always up to date."""
+
+    def read(self, variable) -> float:
+        """The value of a scalar variable now."""
+        return float(np.asarray(variable))
 
     def _compile(self, players):
         def update(batch):

@@ -1,4 +1,4 @@
-"""The residual networks that WGAN-GP and SNGAN share: Gulrajani 2017, appendix F, and Miyato 2018, tables 3 to 5.
+"""The residual networks that WGAN-GP and SNGAN share: Gulrajani 2017, appendix F, and Miyato 2018, tables 4 to 6.
 
     resolution   generator (g)                              discriminator (d)
     32           4x4xg, blocks g g g, up                    blocks d d down, then d d
@@ -6,8 +6,9 @@
     128          4x4xg, blocks g g/2 g/4 g/8 g/16, up       blocks d/16 d/8 d/4 d/2 d, down, then d
 
 A block is two 3 x 3 convolutions beside a shortcut. It resamples inside its convolutions (`UpConv2D`, `ConvPool2D`),
-and a 1 x 1 shortcut runs at the smaller of its two resolutions: the same result for a quarter of the work.
-Kernels start as Glorot uniform with gain sqrt(2), shortcuts and outer layers with gain 1.
+and a 1 x 1 shortcut runs at the smaller of its two resolutions: the same result for a quarter of the work. Biases
+before a normalisation stay, as in those papers' parameter counts. Kernels start as Glorot uniform with gain sqrt(2),
+shortcuts and outer layers with gain 1.
 """
 
 from __future__ import annotations

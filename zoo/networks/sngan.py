@@ -1,7 +1,7 @@
-"""SNGAN: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957, tables 3 (32 pixels), 4 and 5.
+"""SNGAN: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957, tables 4 (32 pixels), 5 and 6.
 
 Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 comparison: generator 4,276,739,
-discriminator 1,053,825; the same as the paper's table and as the usual reimplementations.
+discriminator 1,053,825: the network of the paper's table 4, and the same numbers as the usual reimplementations.
 
 Differs from the paper: the vector u of spectral normalisation moves once for each D update, not at each call.
 """

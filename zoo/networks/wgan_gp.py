@@ -1,7 +1,7 @@
 """WGAN-GP: Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville 2017, arXiv:1704.00028, appendix F (CIFAR-10 ResNet).
 
 Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 comparison: generator 4,276,739, critic
-1,053,825. The paper's own CIFAR-10 network has 128 channels in both.
+1,053,825. The paper's own CIFAR-10 network has 128 channels in both: 1,204,483 and 1,053,825 in these layers.
 
 Differs from the paper: the comparison's width for G (256), and sum instead of mean pooling before the critic's last
 layer, as in the widely compared reimplementations. As in the paper, no layer of the critic is normalised at 32 pixels.

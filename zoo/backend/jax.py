@@ -1,0 +1,126 @@
+"""JAX: the same step inside `keras.StatelessScope`, compiled by `jax.jit`; data parallel over several devices.
+
+A replica here is the whole computation: with several devices the batch is split and XLA computes what one device
+would, batch statistics included. So `replicas()` is 1, and losses are not divided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+import keras
+import numpy as np
+
+STRATEGIES = ("auto", "none", "mirrored")
+
+
+def value_and_grad(function, variables: list, state: list):
+    """Calls `function() -> (loss, extra)`; returns ((loss, extra), gradients of the loss, one for each variable).
+
+    `state` lists every variable that the function reads or writes: none of it may be missing, or JAX would take it as
+    a constant. What the function assigned is assigned afterwards.
+    """
+    trained = {id(variable) for variable in variables}
+    others = [variable for variable in state if id(variable) not in trained]
+
+    def pure(values, other_values):
+        mapping = [*zip(variables, values, strict=True), *zip(others, other_values, strict=True)]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            loss, extra = function()
+        return loss, (extra, [scope.get_current_value(variable) for variable in others])
+
+    (loss, (extra, after)), gradients = jax.value_and_grad(pure, has_aux=True)(
+        [variable.value for variable in variables], [variable.value for variable in others])
+    for variable, value in zip(others, after, strict=True):
+        variable.assign(value)
+    return (loss, extra), gradients
+
+
+def input_gradient(function, x):
+    """The gradient of sum(function(x)) with respect to x, of x's shape; differentiable in turn."""
+    return jax.grad(lambda x: function(x).sum())(jax.numpy.asarray(x))
+
+
+def replicas() -> int:
+    """1: see above."""
+    return 1
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+class Strategy:
+    """One device, or all of them through `keras.distribution.DataParallel`."""
+
+    def __init__(self, parallel: bool) -> None:
+        self._parallel = parallel
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(keras.distribution.DataParallel() if self._parallel else None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(before)
+
+
+def strategy(name: str = "auto") -> Strategy:
+    """One device ("none"), all of them ("mirrored"), or all if there are several ("auto"); ValueError otherwise."""
+    if name not in STRATEGIES:
+        raise ValueError(f"the strategy {name!r} belongs to tf.distribute, which needs KERAS_BACKEND=tensorflow; JAX "
+                         f"has {', '.join(STRATEGIES)}. Received: {name!r}")
+    return Strategy(name == "mirrored" or (name == "auto" and len(jax.devices()) > 1))
+
+
+class Engine:
+    """Runs `gan.update` compiled, from global batches of numpy arrays.
+
+    Between `sync` calls the weights live here, donated from step to step; the variables are then out of date, and
+    reading them is an error of JAX.
+    """
+
+    def __init__(self, gan) -> None:
+        self._gan = gan
+        self._variables = [*gan.variables, *gan.optimizer.variables]
+        self._state = None
+        self._functions = {}
+
+    def run(self, players: tuple[str, ...], batch: dict[str, np.ndarray]) -> dict:
+        """One training step in which the given players ("d", "g") move; returns scalar logs, not waited for."""
+        if self._state is None:
+            self._state = [variable.value for variable in self._variables]
+        if players not in self._functions:
+            self._functions[players] = self._compile(players)
+        self._state, logs = self._functions[players](self._state, self._distribute(batch))
+        return logs
+
+    def sync(self) -> None:
+        """Brings the GAN's variables up to date."""
+        for variable, value in zip(self._variables, self._state or [], strict=bool(self._state)):
+            variable.assign(value)
+        self._state = None
+
+    def read(self, variable) -> float:
+        """The value of a scalar variable now."""
+        index = next(i for i, own in enumerate(self._variables) if own is variable)
+        return float(self._state[index] if self._state else variable.value)
+
+    def _compile(self, players):
+        def step(state, batch):
+            with keras.StatelessScope(state_mapping=zip(self._variables, state, strict=True)) as scope:
+                logs = self._gan.update(batch, players)
+            return [scope.get_current_value(variable) for variable in self._variables], logs
+
+        return jax.jit(step, donate_argnums=0)
+
+    def _distribute(self, batch):
+        distribution = keras.distribution.distribution()
+        if distribution is None:
+            return jax.device_put(batch)
+        return {name: keras.distribution.distribute_tensor(value, distribution.get_data_layout(value.shape))
+                for name, value in batch.items()}
