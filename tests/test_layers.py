@@ -56,7 +56,7 @@ def test_spectral_norm_gradient_flows_through_sigma():
     def value():
         return ops.sum(layer.kernel * direction), None
 
-    (_, _), (gradient,) = backend.value_and_grad(value, layer.trainable_variables)
+    (_, _), (gradient,) = backend.value_and_grad(value, layer.trainable_variables, layer.variables)
     raw = np.asarray(layer._kernel, "float64")
 
     def exact(w):

@@ -40,5 +40,5 @@ def test_penalties_have_finite_gradients_where_the_discriminator_is_flat():
     def objective():
         return penalties.gradient_penalty(lambda x: weight * linear(x), REAL, FAKE, np.zeros(3, "float32")), None
 
-    _, (gradient,) = backend.value_and_grad(objective, [weight])
+    _, (gradient,) = backend.value_and_grad(objective, [weight], [weight])
     assert np.isfinite(float(gradient))
