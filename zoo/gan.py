@@ -68,9 +68,7 @@ class GAN(keras.Model):
             for i in range(self.recipe.schedule.g_steps):
                 logs |= self.update_generator(real[:, -1], turn(batch, "g", i))
             self.update_ema()
-        if "d" in players:
-            self.update_ada()
-        self.update_r_t()
+        self.update_r_t("d" in players)
         self.step.assign(self.step + 1)
         if self.decision is not None:
             logs["r_t"] = self.r_t + 0.0
@@ -124,26 +122,25 @@ class GAN(keras.Model):
         return {"g_loss": value}
 
     def update_ema(self) -> None:
-        images_per_step = self.recipe.schedule.batch_size * self.recipe.schedule.d_steps
+        images_per_step = self.recipe.schedule.images_per_step
         decay = schedule.ema_decay(self.step * images_per_step, images_per_step, self.recipe.ema.half_life_images)
         for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
             average.assign(variable + decay * (average - variable))
 
-    def update_r_t(self) -> None:
-        """Every four steps, r_t = E[sign D(real)] over them: 0 if D waited."""
-        due = ops.equal(ops.mod(self.step, 4), 3)
-        mean = self.sign_sum / (4.0 * self.recipe.schedule.d_steps)
-        self.r_t.assign(ops.where(due, mean, self.r_t.value))
-        self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
+    def update_r_t(self, d_moved: bool) -> None:
+        """Every four steps: r_t = E[sign D(real)] over them, 0 if D waited.
 
-    def update_ada(self) -> None:
-        """Every four steps, ADA's p moves a little towards where r_t meets its target (Karras 2020)."""
+        If D moved, ADA's p then moves a little towards where r_t meets its target (Karras 2020, arXiv:2006.06676).
+        """
         options, plan = self.recipe.augment, self.recipe.schedule
-        if options.ada:
-            due = ops.equal(ops.mod(self.step, 4), 3)
-            p = augment.ada_update(self.ada_p, self.sign_sum / (4.0 * plan.d_steps), 4 * plan.d_steps * plan.batch_size,
-                                   options.ada_target, options.ada_speed_images)
+        due = ops.equal(ops.mod(self.step, 4), 3)
+        r_t = self.sign_sum / (4.0 * plan.d_steps)
+        if options.ada and d_moved:
+            p = augment.ada_update(self.ada_p, r_t, 4 * plan.images_per_step, options.ada_target,
+                                   options.ada_speed_images)
             self.ada_p.assign(ops.where(due, p, self.ada_p.value))
+        self.r_t.assign(ops.where(due, r_t, self.r_t.value))
+        self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
 
     def shown(self, real, fake, uniforms):
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""

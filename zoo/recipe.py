@@ -75,9 +75,14 @@ class Schedule:
     freeze_d: int = 0  # so many of D's first kernels stay: FreezeD, Mo 2020, arXiv:2002.10964
 
     @property
+    def images_per_step(self) -> int:
+        """Real images in one training step."""
+        return self.batch_size * self.d_steps
+
+    @property
     def steps(self) -> int:
         """Training steps in the whole run."""
-        return max(1, round(self.images / (self.batch_size * self.d_steps)))
+        return max(1, round(self.images / self.images_per_step))
 
 
 @dataclass(frozen=True)

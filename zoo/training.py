@@ -89,7 +89,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
     """The steps that the recipe still wants. Returns False when Ctrl-C ended them early."""
     recipe, plan = gan.recipe, gan.recipe.schedule
     engine = backend.Engine(gan)
-    images_per_step = plan.batch_size * plan.d_steps
+    images_per_step = plan.images_per_step
     steps_per_epoch = max(1, round(len(store.images) / images_per_step))
     first = window = int(np.asarray(gan.step))
     log_steps, checkpoint_steps = (max(1, every // images_per_step) for every in
@@ -141,7 +141,7 @@ class Recorder:
         from tensorboardX import SummaryWriter
 
         self.gan, self.store, self.run = gan, store, run
-        self.images_per_step = gan.recipe.schedule.batch_size * gan.recipe.schedule.d_steps
+        self.images_per_step = gan.recipe.schedule.images_per_step
         step = int(np.asarray(gan.step))
         run.rewind(step)
         self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
@@ -172,10 +172,9 @@ class Recorder:
 
 def description(gan: GAN, store: data.Store, step: int) -> dict:
     """What ganzoo.json says of a checkpoint: where it comes from and what it was made with."""
-    plan = gan.recipe.schedule
     return {
         "name": gan.recipe.name, "recipe_sha256": gan.recipe.digest, "step": step,
-        "images": step * plan.batch_size * plan.d_steps,
+        "images": step * gan.recipe.schedule.images_per_step,
         "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
                  "classes": list(store.classes)},
