@@ -89,7 +89,8 @@ def no_backend(monkeypatch):
     def work(*arguments, **options):
         pytest.fail("work began before the error was found")
 
-    for name in ("zoo.cli._load_backend", "zoo.generator.load_generator", "zoo.training.train"):
+    for name in ("zoo.cli.draw.load_backend", "zoo.cli.train.load_backend", "zoo.generator.load_generator",
+                 "zoo.training.train"):
         monkeypatch.setattr(name, work)
 
 

@@ -47,7 +47,12 @@ MAY_IMPORT = {
             "schedule"},
     "training": {"backend", "checkpoint", "data", "estimate", "gan", "generator", "hub", "metrics.swd", "noise",
                  "pictures", "recipe", "run", "schedule"},
-    "cli": {"zoo", "checkpoint", "estimate", "export", "files", "hub", "output", "pictures", "recipe", "run"},
+    "cli.terminal": set(),
+    "cli.draw": {"zoo", "checkpoint", "cli.terminal", "files", "hub", "output", "pictures", "recipe"},
+    "cli.train": {"zoo", "cli.terminal", "estimate", "recipe", "run"},
+    "cli.publish": {"cli.terminal", "export"},
+    "cli": {"zoo", "cli.draw", "cli.publish", "cli.terminal", "cli.train"},
+    "cli.__main__": {"cli"},
 }
 
 ROOT = Path(zoo.__file__).parent

@@ -1,0 +1,27 @@
+"""The command `ganzoo`. Each command imports what it needs when it runs, so that help and lists are instant."""
+
+from __future__ import annotations
+
+import click
+
+import zoo
+from zoo.cli import draw, publish, train
+from zoo.cli.terminal import Group
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(zoo.__version__, prog_name="ganzoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Pretrained GANs for Keras 3, and recipes to train and fine-tune your own.
+
+    \b
+    ganzoo list
+    ganzoo sample dcgan-fashion-mnist -o samples.png
+    ganzoo train dcgan-fashion-mnist
+    ganzoo finetune dcgan-fashion-mnist --data my/images
+    """
+
+
+for command in (draw.list_, draw.show, draw.sample, draw.interpolate, train.train, train.finetune, publish.export):
+    main.add_command(command)

@@ -1,0 +1,122 @@
+"""ganzoo list, show, sample, interpolate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+import zoo
+from zoo.cli.terminal import load_backend, progress
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def list_(as_json: bool) -> None:
+    """Lists the recipes and the trained checkpoints.
+
+    \b
+    ganzoo list
+    ganzoo list --json
+    """
+    from zoo import hub, recipe
+
+    trained = set(hub.shipped())
+    rows = []
+    for name in recipe.names():
+        loaded = recipe.load(name)
+        rows.append({"name": name, "network": loaded.model.network, "data": loaded.data.source,
+                     "resolution": loaded.data.resolution, "channels": loaded.data.channels,
+                     "checkpoint": name in trained})
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(f"{'recipe':32}{'data':24}{'size':14}checkpoint")
+    for row in rows:
+        size = f"{row['resolution']}x{row['resolution']}x{row['channels']}"
+        click.echo(f"{row['name']:32}{row['data'] or '--data':24}{size:14}{'trained' if row['checkpoint'] else '-'}")
+
+
+@click.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Shows a recipe, and where a trained checkpoint of it comes from. NAME: a recipe, a checkpoint or a run.
+
+    \b
+    ganzoo show dcgan-fashion-mnist
+    ganzoo show runs/my-run
+    """
+    import tomli_w
+
+    from zoo import checkpoint, hub, recipe
+
+    if name in hub.shipped() or Path(name).is_dir():
+        opened = checkpoint.open_checkpoint(hub.resolve(name))
+        info = opened.info
+        click.echo(f"# {opened.path}")
+        for key in ("images", "step", "distance", "backend", "processor"):
+            click.echo(f"# {key}: {info.get(key)}")
+        if isinstance(info.get("data"), dict):
+            click.echo(f"# data: {info['data'].get('source')}, {info['data'].get('images')} images")
+        for file, entry in info["files"].items():
+            click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
+        click.echo()
+        loaded = opened.recipe
+    else:
+        loaded = recipe.load(name)
+    click.echo(tomli_w.dumps(loaded.to_dict()).rstrip())
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "count", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal images.")
+@click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
+@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
+@click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, DIR/ or images.npz")
+def sample(name: str, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
+    """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder or a run.
+
+    \b
+    ganzoo sample dcgan-fashion-mnist
+    ganzoo sample dcgan-fashion-mnist -n 10000 -o images/
+    ganzoo sample runs/my-run -n 50000 --seed 1 -o images.npz
+    """
+    from zoo import output
+
+    write = output.writer(out, count, scale)
+    load_backend()
+    generator = zoo.load_generator(name)
+    write(progress(generator.batches(count, seed, truncation), count))
+    click.echo(f"wrote {count:,} images to {out}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--steps", default=60, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
+@click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
+@click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
+@click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif or walk.png")
+def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float, scale: int, out: str) -> None:
+    """Walks between latents: a looping animation (.gif) or a sheet (.png).
+
+    \b
+    ganzoo interpolate dcgan-fashion-mnist
+    ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
+    """
+    from zoo import files, pictures
+
+    if not out.endswith((".gif", ".png")):
+        raise ValueError(f"the walk is written as .gif or .png. Received: {out!r}")
+    files.require_writable_file(Path(out))
+    load_backend()
+    images = zoo.load_generator(name).interpolate(steps, stops, seed, truncation)
+    if out.endswith(".gif"):
+        pictures.gif([pictures.grid(image[None], scale=scale) for image in images], Path(out), last_milliseconds=120)
+    else:
+        with files.replacing(Path(out)) as temporary:
+            pictures.grid(images, columns=-(-steps // stops), scale=scale).save(temporary, "PNG")
+    click.echo(f"wrote {steps} steps to {out}")

@@ -1,0 +1,55 @@
+"""What the commands share: errors in one line, a quiet import of the backend, progress bars."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+
+import click
+
+
+class Group(click.Group):
+    """Turns user errors into one line and exit status 1, and keeps the order in which commands are defined."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except (ValueError, OSError) as error:
+            if context.params["debug"]:
+                raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            message = "".join(c if c.isprintable() else "?" for c in text)  # names out of files may hold anything
+            raise click.ClickException(message) from None
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def load_backend() -> None:
+    """Imports Keras and its backend without what TensorFlow's C++ prints before one can set its log level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def progress(batches, count: int):
+    """A progress bar in images, on a terminal and for long work alone."""
+    from tqdm import tqdm
+
+    with tqdm(total=count, unit="img", unit_scale=True, disable=count < 1000 or not sys.stderr.isatty()) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)

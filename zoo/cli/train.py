@@ -1,0 +1,99 @@
+"""ganzoo train, finetune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import zoo
+from zoo.cli.terminal import load_backend, say
+
+STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--data", help="tfds:NAME, a folder of images or an .npz file, instead of the recipe's.")
+@click.option("--out", help="The folder of the run.  [default: runs/RECIPE]")
+@click.option("--resume", type=click.Path(), help="Go on with this run.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
+@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices, through tf.distribute.")
+@click.option("--data-dir", help="Where TFDS keeps its data sets.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved recipe, parameters and memory, and stop.")
+def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> None:
+    """Trains a recipe. RECIPE: a name from `ganzoo list`, or a .toml file.
+
+    Ctrl-C saves; the same command, or --resume, goes on exactly where it stopped.
+
+    \b
+    ganzoo train dcgan-fashion-mnist
+    ganzoo train sngan-64 --data my/images --out runs/mine
+    ganzoo train dcgan-cifar10 --set optimizer.d.learning_rate=1e-4 --set schedule.images=500000
+    ganzoo train --resume runs/mine
+    ganzoo train stylegan-lite-cifar10 --dry-run
+    """
+    from zoo import recipe as recipes
+    from zoo.run import Run
+
+    if bool(recipe) == bool(resume):
+        raise click.UsageError("give either a RECIPE or --resume RUN.")
+    if resume and out:
+        raise click.UsageError("--resume goes on in the run's own folder; leave out --out.")
+    overrides = recipes.parse_overrides(settings) | ({"data.source": data} if data else {})
+    if resume:
+        loaded, out = Run(resume).recipe.replace(**overrides), resume
+    else:
+        loaded = recipes.load(recipe, overrides)
+        out = out or str(Path("runs") / loaded.name)
+    if dry_run:
+        load_backend()
+        _dry_run(loaded)
+        return
+    if not loaded.data.source:
+        raise ValueError("this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
+                         f"Received: {recipe!r} without --data")
+    load_backend()
+    zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, notify=say)
+    say(f"the run is in {out}; draw from its best checkpoint with: ganzoo sample {out}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data", required=True, help="tfds:NAME, a folder of images or an .npz file.")
+@click.option("--out", help="The folder of the run.  [default: runs/NAME-finetuned]")
+@click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the first run]")
+@click.option("--freeze-d", default=0, show_default=True, type=click.IntRange(min=0), help="Keep D's first layers.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
+@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices, through tf.distribute.")
+@click.option("--data-dir", help="Where TFDS keeps its data sets.")
+def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) -> None:
+    """Trains both networks of a checkpoint further on your images.
+
+    The images are resized to what the checkpoint makes; small sets are augmented.
+
+    \b
+    ganzoo finetune dcgan-fashion-mnist --data my/images
+    ganzoo finetune dcgan-fashion-mnist --data digits.npz --images 100000 --freeze-d 1
+    """
+    from zoo import recipe as recipes
+
+    out = out or str(Path("runs") / f"{Path(name).name}-finetuned")
+    load_backend()
+    zoo.finetune(name, data, out, images=images, freeze_d=freeze_d, overrides=recipes.parse_overrides(settings),
+                 data_dir=data_dir, strategy=strategy, notify=say)
+    say(f"the run is in {out}; draw from its best checkpoint with: ganzoo sample {out}")
+
+
+def _dry_run(recipe) -> None:
+    import tomli_w
+
+    from zoo.estimate import estimate
+
+    needs = estimate(recipe)
+    click.echo(tomli_w.dumps(recipe.to_dict()))
+    plan = recipe.schedule
+    click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
+    click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
+    click.echo(f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
+               f"{needs['weights_bytes'] / 2**20:,.0f} MiB")
