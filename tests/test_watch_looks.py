@@ -1,0 +1,76 @@
+"""What samples look like beside real images."""
+
+import numpy as np
+import pytest
+
+from zoo.watch import looks
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Five kinds of stripes with noise, float32 [400, 32, 32, 1]."""
+    rng = np.random.default_rng(0)
+    waves = np.stack([np.sin(np.arange(32) * (kind + 1) / 4) for kind in range(5)])[rng.integers(5, size=400)]
+    return (0.7 * waves[:, None, :, None] + 0.1 * rng.standard_normal((400, 32, 32, 1))).clip(-1, 1).astype(np.float32)
+
+
+def test_other_real_images_look_like_real_ones(real):
+    signals = looks.Reference(real[:300]).compare(real[300:])
+    assert signals["diversity"] == pytest.approx(1, abs=0.05)
+    assert signals["duplicates"] == 0
+    assert signals["ndb"] <= 0.1
+    assert abs(signals["ms_ssim"]) < 0.1
+    assert abs(signals["mean_gap"]) < 0.05
+    assert signals["contrast"] == pytest.approx(1, abs=0.05)
+    assert abs(signals["checkerboard"]) < 3
+
+
+def test_one_image_again_and_again_has_no_variety(real):
+    signals = looks.Reference(real).compare(np.repeat(real[:1], 64, axis=0))
+    assert signals["diversity"] == pytest.approx(0, abs=1e-4)
+    assert signals["duplicates"] == 1
+    assert signals["ms_ssim"] > 0.3
+    assert signals["empty_bins"] > 0.8
+
+
+def test_a_missing_kind_leaves_bins_empty(real):
+    waves = np.stack([np.sin(np.arange(32) * (kind + 1) / 4) for kind in range(5)])
+    kinds = np.argmin(np.square(real.mean(axis=1) - 0.7 * waves[:, None, :, None]).sum(axis=(2, 3)), axis=0)
+    whole = looks.Reference(real)
+    missing = whole.compare(real[kinds != 2])["empty_bins"]
+    assert missing == pytest.approx(np.mean(kinds == 2), abs=0.05)
+    assert whole.compare(real)["empty_bins"] == 0
+
+
+def test_a_checkerboard_stands_out(real):
+    board = 0.2 * (-1.0) ** np.add.outer(np.arange(32), np.arange(32))[None, :, :, None]
+    reference = looks.Reference(real)
+    assert reference.compare(real + board)["checkerboard"] > reference.compare(real)["checkerboard"] + 6
+
+
+def test_saturated_pixels_are_counted_beyond_those_of_real_images(real):
+    reference = looks.Reference(real)
+    assert reference.compare(np.sign(real))["saturated"] > 0.8
+    assert reference.compare(real)["saturated"] == pytest.approx(0, abs=0.02)
+
+
+def test_values_that_are_not_finite_are_measured_without_complaint(real):
+    broken = real[:64].copy()
+    broken[0] = np.nan
+    broken[1] = np.inf
+    assert np.isfinite(list(looks.Reference(real).compare(broken).values())).all()
+
+
+def test_equal_images_make_fewer_bins():
+    grey = np.zeros((100, 32, 32, 1), np.float32)
+    reference = looks.Reference(grey)
+    assert len(reference.centres) == 1
+    assert reference.compare(grey)["diversity"] == 0
+
+
+def test_distances_are_euclidean():
+    features = np.random.default_rng(0).standard_normal((20, 5))
+    expected = np.linalg.norm(features[:, None] - features, axis=2)
+    np.testing.assert_allclose(looks.distances(features), expected, atol=1e-6)
+    assert looks.pair_distance(features) == pytest.approx(expected.sum() / 380)
+    np.testing.assert_allclose(looks.neighbour_distances(features), np.sort(expected, axis=1)[:, 1], atol=1e-6)

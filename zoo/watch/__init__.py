@@ -1,0 +1,1 @@
+"""The watcher: signals of a running GAN, the findings they amount to, and what to change."""

@@ -1,0 +1,113 @@
+"""What samples look like beside real images, in numpy: variety, bins, duplicates, checkerboard, saturation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.metrics.ms_ssim import pair_similarity
+from zoo.metrics.spectrum import checkerboard
+
+BINS = 20
+CELLS = 8  # images are compared as CELLS x CELLS means of pixels
+ROUNDS = 10  # of k-means
+
+
+class Reference:
+    """Real images [N, H, W, C] in [-1, 1], at least 4, prepared to compare others with."""
+
+    def __init__(self, real: np.ndarray, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        real = np.asarray(real, np.float32)
+        features = cells(real)
+        self.centres = kmeans(features, BINS, rng)
+        self.shares = np.bincount(nearest(features, self.centres), minlength=len(self.centres)) / len(features)
+        some = features[:256]
+        self.distance, self.neighbour = pair_distance(some), np.median(neighbour_distances(some))
+        self.some = to_uint8(real[:256])
+        self.similarity, _ = pair_similarity(self.some)
+        self.edges = edge_share(real[:256])
+        self.moments = real.mean(), real.std()
+
+    def compare(self, images: np.ndarray) -> dict[str, float]:
+        """Signals of other images [M, H, W, C] in [-1, 1]:
+
+            diversity     mean distance of pairs over that of real pairs; 1 is healthy, 0 one image
+            duplicates    share that has a near-duplicate: nearer than a tenth of the median real neighbour
+            ndb           share of bins whose share differs by more than 3 standard errors (Richardson and Weiss 2018,
+                          arXiv:1805.12462)
+            empty_bins    share of the real images whose bin no image falls into
+            ms_ssim       random pairs', less that of real images (Odena 2017, arXiv:1610.09585): above 0, less variety
+            checkerboard  decibels by which the stride frequencies stand out more than in real images
+            saturated     share of pixels at the ends of the range, minus that of real images
+            mean_gap      mean minus that of real images
+            contrast      standard deviation over that of real images
+        """
+        images = np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
+        features = cells(images)
+        counts = np.bincount(nearest(features, self.centres), minlength=len(self.centres))
+        share, expected = counts / len(images), self.shares
+        error = np.sqrt(np.maximum(expected * (1 - expected), 1e-9) / len(images))
+        mean, std = self.moments
+        return {
+            "diversity": float(pair_distance(features) / max(self.distance, 1e-6)),
+            "duplicates": float(np.mean(neighbour_distances(features) < 0.1 * self.neighbour)),
+            "ndb": float(np.mean(np.abs(share - expected) > 3 * error)),
+            "empty_bins": float(expected[counts == 0].sum()),
+            "ms_ssim": pair_similarity(to_uint8(images))[0] - self.similarity,
+            "checkerboard": max(checkerboard(self.some, to_uint8(images)).values()),
+            "saturated": float(edge_share(images) - self.edges),
+            "mean_gap": float(images.mean() - mean),
+            "contrast": float(images.std() / max(std, 1e-6)),
+        }
+
+
+def cells(images: np.ndarray) -> np.ndarray:
+    """[N, H, W, C] -> float32 [N, CELLS * CELLS * C], means of pixels."""
+    n, height, width, channels = images.shape
+    blocks = images.reshape(n, CELLS, height // CELLS, CELLS, width // CELLS, channels)
+    return blocks.mean(axis=(2, 4)).reshape(n, -1)
+
+
+def kmeans(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Lloyd's algorithm: centres [count, F], fewer when there are fewer different features."""
+    centres = np.unique(features[rng.permutation(len(features))[:8 * count]], axis=0)
+    centres = centres[rng.permutation(len(centres))[:count]]
+    for _ in range(ROUNDS):
+        labels = nearest(features, centres)
+        centres = np.stack([features[labels == i].mean(axis=0) if (labels == i).any() else centre
+                            for i, centre in enumerate(centres)])
+    return centres
+
+
+def nearest(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The index of the nearest centre of each feature."""
+    return np.argmin((centres ** 2).sum(axis=1) - 2.0 * features @ centres.T, axis=1)
+
+
+def distances(features: np.ndarray) -> np.ndarray:
+    """Euclidean distances [N, N] of all pairs."""
+    centred = (features - features.mean(axis=0)).astype(np.float64)
+    squares = (centred ** 2).sum(axis=1)
+    return np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * centred @ centred.T, 0.0))
+
+
+def pair_distance(features: np.ndarray) -> float:
+    """The mean distance of two different images."""
+    count = len(features)
+    return float(distances(features).sum() / max(1, count * (count - 1)))
+
+
+def neighbour_distances(features: np.ndarray) -> np.ndarray:
+    """The distance of each image to its nearest other."""
+    if len(features) < 2:
+        return np.zeros(len(features))
+    return (distances(features) + np.diag(np.full(len(features), np.inf))).min(axis=1)
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def edge_share(images: np.ndarray) -> float:
+    """The share of pixels within 1/127.5 of the ends of the range."""
+    return float(np.mean(np.abs(images) > 1.0 - 1.0 / 127.5))

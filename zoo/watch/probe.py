@@ -1,0 +1,198 @@
+"""Signals of a GAN in training, measured on a small fixed probe: the same latents and the same images every time."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from keras import ops
+
+from zoo import augment, backend, data, networks, noise
+from zoo.gan import GAN
+from zoo.watch import looks
+
+SAMPLES = 256  # fixed latents, to look at
+JUDGED = 128  # of each kind, shown to D
+DIFFERENTIATED = 32  # of each kind, for gradients with respect to images
+REAL_IMAGES = 2_000  # to compare samples with
+HELDOUT_IMAGES = 50  # fewer tell nothing of what D learned by heart
+
+
+class Probe:
+    """Measures without changing anything: both networks are applied as in training, in a scope that is thrown away."""
+
+    def __init__(self, gan: GAN, store: data.Store) -> None:
+        rng = np.random.default_rng([gan.recipe.seed, 7])
+        self.gan = gan
+        latents = noise.latents(gan.generator, (SAMPLES,), rng)
+        real = _exactly(store.images, JUDGED, rng)
+        self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
+        heldout = _exactly(store.heldout, JUDGED, rng) if self.has_heldout else real
+        uniforms = rng.random((JUDGED, 2, _uniforms(gan.recipe)), np.float32)
+        self.inputs = latents, real, heldout, uniforms, rng.random((DIFFERENTIATED, 1, 1, 1), np.float32)
+        self.compute = backend.compiled(self._compute, gan.variables)
+        self.many = _some(store.images, REAL_IMAGES, rng)
+        self.first = self._first_look(store, rng)
+        self.reference = looks.Reference(_scaled(self.many))
+        self.before = None  # step, weights, their last movement and samples at the measurement before
+
+    def measure(self, step: int) -> dict[str, float]:
+        """Signals after `step` steps, float by name. Of D, on JUDGED images of each kind, augmented as in training:
+
+            probe_real, probe_fake, probe_heldout     mean logits
+            probe_real_accuracy, ..._fake_..., ..._heldout_...   where the loss has a decision
+            probe_spread      standard deviation of the logits of real and fake images together
+            separation        P(D(real) > D(fake)): 1/2 at chance, 1 when D tells all apart, below 1/2 when reversed
+            memorised         P(D(train) > D(held-out)): 1/2 without overfitting
+            r_v               Karras 2020, arXiv:2006.06676: 0 without overfitting, 1 when held-out images count as fake
+            slope, slope_penalty   mean norm of D's gradient between real and fake, and its distance (|.| - 1)^2
+            image_gradient    mean norm of the gradient of G's loss that reaches a sample, times the batch
+            real_low, real_high, fake_low, fake_high      extremes of what D is shown
+
+        of the weights, where [d, g]_ stands for either network:
+
+            [d, g]_update     relative change of the weights in a step, since the measurement before
+            [d, g]_direction  cosine of that change and the one before
+            [d, g]_sigma_first, [d, g]_sigma_max   largest singular values of the first kernel, and of all
+            [d, g]_weights    root mean square of all kernels
+
+        and of SAMPLES samples: `movement`, their mean distance to the same latents' samples at the measurement before
+        over that of real pairs, and what `looks.Reference.compare` names.
+        """
+        with np.errstate(all="ignore"):
+            seen = {name: np.asarray(value, np.float64) for name, value in self.compute(*self.inputs).items()}
+            signals = self._judgement(seen) | self.reference.compare(seen["samples"])
+            signals |= self._weights(step, seen["samples"])
+        return _floats(signals | (self.first if step == 0 else {}))
+
+    def _compute(self, latents: dict, real, heldout, uniforms, epsilon) -> dict:
+        """All that is computed by the networks, compiled as one function."""
+        gan, few = self.gan, slice(DIFFERENTIATED)
+        judge = functools.partial(gan.discriminator, training=True)
+        samples = networks.generate(gan.generator, latents, training=True)
+        real, fake = gan.shown(gan.scaled(real), samples[:JUDGED], uniforms)
+        heldout, _ = gan.shown(gan.scaled(heldout), samples[:JUDGED], uniforms)
+
+        logits = {"real": judge(real), "fake": judge(fake), "heldout": judge(heldout)}
+
+        def objectives(images):
+            """Both in one, and after all else: JAX forbids to read statistics that a differentiated function moved."""
+            between, generated = images[:DIFFERENTIATED], images[DIFFERENTIATED:]
+            shown, fake = gan.shown(real[few], generated, uniforms[few])
+            return ops.sum(judge(between)) + DIFFERENTIATED * gan.g_loss(lambda: judge(shown), judge(fake))
+
+        between = epsilon * real[few] + (1.0 - epsilon) * fake[few]
+        gradients = backend.input_gradient(objectives, ops.concatenate([between, samples[few]]))
+        return logits | {
+            "samples": ops.cast(samples, "float32"),
+            "slopes": gradients[:DIFFERENTIATED], "image_gradients": gradients[DIFFERENTIATED:],
+            "range": ops.stack([ops.min(real), ops.max(real), ops.min(fake), ops.max(fake)]),
+        }
+
+    def _judgement(self, seen: dict) -> dict[str, float]:
+        decision = self.gan.decision
+        kinds = ("real", "fake", "heldout") if self.has_heldout else ("real", "fake")
+        logits = {kind: seen[kind][:, 0] for kind in kinds}
+        means = {kind: values.mean() for kind, values in logits.items()}
+        signals = {f"probe_{kind}": mean for kind, mean in means.items()}
+        if decision is not None:
+            signals |= {f"probe_{kind}_accuracy": np.mean(values < decision if kind == "fake" else values > decision)
+                        for kind, values in logits.items()}
+        signals["probe_spread"] = np.concatenate([logits["real"], logits["fake"]]).std()
+        signals["separation"] = above(logits["real"], logits["fake"])
+        if self.has_heldout:
+            signals["memorised"] = above(logits["real"], logits["heldout"])
+            gap = means["real"] - means["fake"]
+            signals |= {"r_v": (means["real"] - means["heldout"]) / gap} if abs(gap) > 1e-6 else {}
+        slopes = _norms(seen["slopes"])
+        signals |= {"slope": slopes.mean(), "slope_penalty": np.mean((slopes - 1.0) ** 2)}
+        signals["image_gradient"] = _norms(seen["image_gradients"]).mean()
+        return signals | dict(zip(("real_low", "real_high", "fake_low", "fake_high"), seen["range"], strict=True))
+
+    def _weights(self, step: int, fake: np.ndarray) -> dict:
+        """Weights' movement and singular values, and how far the samples moved."""
+        kernels = {player: [np.asarray(v, np.float32) for v in network.trainable_variables
+                            if len(v.shape) > 1]
+                   for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))}
+        flat = {player: np.concatenate([kernel.ravel() for kernel in arrays]) for player, arrays in kernels.items()}
+        signals, moves = {}, {}
+        for player, arrays in kernels.items():
+            matrices = [array.reshape(-1, array.shape[-1]) for array in arrays]
+            signals[f"{player}_weights"] = np.sqrt(np.mean(flat[player] ** 2))
+            sigmas = [largest_singular_value(matrix) for matrix in matrices]
+            signals |= {f"{player}_sigma_first": sigmas[0], f"{player}_sigma_max": max(sigmas)}
+        if self.before and step > self.before["step"]:
+            for player, values in flat.items():
+                moves[player] = move = values - self.before["weights"][player]
+                length = np.linalg.norm(move)
+                signals[f"{player}_update"] = length / max(np.linalg.norm(values), 1e-12) / (step - self.before["step"])
+                old = self.before["moves"].get(player)
+                if old is not None and length * np.linalg.norm(old) > 0:
+                    signals[f"{player}_direction"] = move @ old / (length * np.linalg.norm(old))
+            moved = np.linalg.norm(looks.cells(fake) - looks.cells(self.before["fake"]), axis=1).mean()
+            signals["movement"] = moved / max(self.reference.distance, 1e-6)
+        self.before = {"step": step, "weights": flat, "moves": moves, "fake": fake}
+        return signals
+
+    def _first_look(self, store: data.Store, rng: np.random.Generator) -> dict[str, float]:
+        """Of the data, logged once:
+
+            data_images      how many there are to train on
+            data_distance    mean distance of pairs, in pixel units of the range [-1, 1]
+            data_duplicates  share of images that another one equals
+            data_shift       ndb of the training images against the held-out ones: other classes, another range
+            data_low, data_high   extremes, in [-1, 1]
+        """
+        images = _scaled(self.many)
+        features = looks.cells(images)
+        signals = {"data_images": len(store.images),
+                   "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
+                   "data_duplicates": 1.0 - len(np.unique(self.many.reshape(len(images), -1), axis=0)) / len(images),
+                   "data_low": images.min(), "data_high": images.max()}
+        if self.has_heldout:
+            heldout = _scaled(_some(store.heldout, REAL_IMAGES, rng))
+            signals["data_shift"] = looks.Reference(heldout).compare(images[:SAMPLES])["ndb"]
+        return signals
+
+
+def above(a: np.ndarray, b: np.ndarray) -> float:
+    """P(a > b) + P(a = b) / 2 for a random value of each: the area under the ROC curve."""
+    difference = a[:, None] - b
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def largest_singular_value(matrix: np.ndarray, rounds: int = 8) -> float:
+    """By the power method, from a fixed start."""
+    v = np.random.default_rng(0).standard_normal(matrix.shape[1]).astype(np.float32)
+    for _ in range(rounds):
+        v /= max(np.linalg.norm(v), 1e-30)
+        v = matrix.T @ (matrix @ v)
+    return float(np.sqrt(np.linalg.norm(v)))
+
+
+def _floats(signals: dict) -> dict[str, float]:
+    """With six digits, for the log."""
+    return {name: float(f"{value:.6g}") for name, value in signals.items()}
+
+
+def _norms(gradients: np.ndarray) -> np.ndarray:
+    return np.sqrt((gradients.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+
+
+def _some(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` different images, or all if there are fewer."""
+    return np.asarray(images[np.sort(rng.permutation(len(images))[:count])])
+
+
+def _exactly(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` images, the same ones again where there are fewer."""
+    return np.asarray(images[np.resize(rng.permutation(len(images)), count)])
+
+
+def _scaled(images: np.ndarray) -> np.ndarray:
+    return images.astype(np.float32) / 127.5 - 1.0
+
+
+def _uniforms(recipe) -> int:
+    used = ("flip", *recipe.augment.diffaugment, *(["ada"] if recipe.augment.ada else []))
+    return augment.uniform_count(used)

@@ -1,0 +1,145 @@
+"""The rules, causes before what follows from them at the same time.
+
+A threshold is published, with its source, or calibrated: fitted by `benchmarks/failure_detection.py fit` on one half of
+its runs, between healthy runs and those that were broken in that way. There are no numbers that hold for every loss:
+rules name the losses they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zoo.recipe import Recipe
+from zoo.watch.findings import ABOVE, BELOW, Finding, Rule, judge
+from zoo.watch.history import Entry, derive
+
+CALIBRATED = "calibrated: benchmarks/failure_detection.py"
+EXACT = "by definition: weights that do not move at all"
+UNTESTED = "chosen, not calibrated: no run of the benchmark is broken in this way"
+SMALL_DATA = 1_000  # images; DiffAugment (Zhao 2020) and ADA (Karras 2020) are for sets of hundreds and thousands
+
+
+def _logistic(recipe: Recipe) -> bool:
+    """Losses with a decision, so that an accuracy has a meaning."""
+    return recipe.loss.name in ("non-saturating", "least-squares", "hinge")
+
+
+def _critic(recipe: Recipe) -> bool:
+    return recipe.loss.name == "wasserstein" and recipe.model.network != "sngan"
+
+
+def _both_move(recipe: Recipe) -> bool:
+    """In every step, so that a player that rests is broken."""
+    return not recipe.schedule.d_period and not recipe.schedule.wait_above
+
+
+def _plain(recipe: Recipe) -> bool:
+    return not recipe.augment.ada and not recipe.augment.diffaugment
+
+
+def _at_start(entry: Entry) -> bool:
+    return entry["step"] == 0
+
+
+def _g_moves(entry: Entry) -> bool:
+    return entry["g_step"] > 0
+
+
+def _outpaced(entry: Entry) -> bool:
+    """D has work to do, since it does not tell all apart, and the generator moves no faster than usual."""
+    return entry["g_step"] < G_STEP and entry.get("separation", 0.0) < 0.9
+
+
+def _so_trained(entry: Entry) -> bool:
+    """D rates them so in its own update too."""
+    return entry.get("gap", -1.0) < 0
+
+
+def _apart(entry: Entry) -> bool:
+    """D's own update sees a difference that is more than noise."""
+    return abs(entry["gap"]) > entry.get("probe_spread", 0.0)
+
+
+def _separated(entry: Entry) -> bool:
+    return entry.get("separation", 0.0) > 0.99
+
+
+G_STEP = 2.8e-3  # calibrated
+
+RULES: tuple[Rule, ...] = (
+    Rule("non_finite", "stop", "a value is not finite", "non_finite", ABOVE, 0.5, 1, "published: compare_gan", 0.75),
+    Rule("constant_data", "stop", "the training images are all alike",
+         "data_distance", BELOW, 0.01, 1, CALIBRATED, 0.75),
+    Rule("data_range", "stop", "real images reach D outside [-1, 1]",
+         "data_range", ABOVE, 0.05, 1, "published: ganhacks 1, images in [-1, 1]", 0.75),
+    Rule("dead_start", "stop", "the first samples are all alike",
+         "diversity", BELOW, 1e-3, 1, CALIBRATED, 0.75, also=_at_start),
+    Rule("huge_start", "stop", "the first samples are saturated",
+         "saturated", ABOVE, 0.2, 1, UNTESTED, 0.5, also=_at_start),
+    Rule("huge_start", "stop", "D is far too steep from the start",
+         "slope", ABOVE, 15.0, 1, CALIBRATED, 0.75, also=_at_start),
+    Rule("d_frozen", "stop", "D's weights do not move",
+         "d_update", BELOW, 1e-8, 2, EXACT, 0.75, where=_both_move),
+    Rule("g_frozen", "stop", "the generator's weights do not move",
+         "g_update", BELOW, 1e-8, 2, EXACT, 0.75, where=_both_move),
+    Rule("data_shift", "warn", "training and held-out images are of different kinds",
+         "data_shift", ABOVE, 0.2, 1, CALIBRATED, 0.75),
+    Rule("few_images", "warn", "few training images, and none are augmented",
+         "data_images", BELOW, SMALL_DATA, 1,
+         "published: Karras 2020, arXiv:2006.06676, and Zhao 2020, arXiv:2006.10738", 0.75, where=_plain),
+    Rule("momentum", "warn", "more momentum than GANs bear",
+         "beta_1", ABOVE, 0.9, 1, "published: Radford 2016, arXiv:1511.06434", 0.75),
+    Rule("g_too_fast", "stop", "the generator moves too far in a step",
+         "g_step", ABOVE, G_STEP, 2, CALIBRATED, 0.75),
+    Rule("d_too_fast", "stop", "D moves much faster than the generator",
+         "step_ratio", ABOVE, 4.4, 2, CALIBRATED, 0.8, where=_both_move, also=_g_moves),
+    Rule("d_weak", "stop", "D moves much slower than the generator",
+         "step_ratio", BELOW, 0.14, 2, CALIBRATED, 0.75, where=_both_move, also=_outpaced),
+    Rule("swapped", "stop", "D rates generated images above real ones",
+         "separation", BELOW, 0.02, 4, CALIBRATED, 0.75, also=_so_trained),
+    Rule("not_lipschitz", "stop", "the critic's gradient is far above norm 1",
+         "slope", ABOVE, 4.0, 3, CALIBRATED, 0.67, where=_critic),
+    Rule("batch_statistics", "warn", "D judges otherwise in its update than for the generator",
+         "statistics_gap", ABOVE, 0.7, 3, CALIBRATED, 0.75, also=_apart),
+    Rule("d_wins", "stop", "D tells all apart and the generator's gradient has vanished",
+         "gradient_fall", BELOW, 4.4e-3, 3, CALIBRATED, 0.5, where=_logistic, also=_separated),
+    Rule("memorised", "warn", "D knows the training images by heart",
+         "memorised", ABOVE, 0.75, 4, UNTESTED, 0.5),
+    Rule("memorised", "stop", "D counts held-out images as generated",
+         "r_v", ABOVE, 0.9, 6, "published: Karras 2020, arXiv:2006.06676: r_v = 1 is complete overfitting", 0.5,
+         also=_separated),
+    Rule("exploding", "warn", "D's gradients have grown a hundredfold",
+         "gradient_rise", ABOVE, 100.0, 3, UNTESTED, 0.5),
+    Rule("collapse", "stop", "samples are nearly the same for all latents",
+         "diversity", BELOW, 0.05, 5, UNTESTED, 0.5, since=0.25),
+    Rule("d_chance", "note", "D cannot tell real from fake while many kinds are missing",
+         "separation", BELOW, 0.55, 6, "published: Google's course on GANs names an accuracy of 50 %", 0.5,
+         where=_logistic, also=lambda entry: entry["separation"] > 0.45 and entry.get("empty_bins", 0) > 0.3),
+    Rule("mode_dropping", "note", "kinds of real images have no samples",
+         "empty_bins", ABOVE, 0.2, 5, UNTESTED, 0.5, since=0.5),
+    Rule("oscillation", "note", "samples jump while quality does not improve",
+         "movement", ABOVE, 0.8, 5, UNTESTED, 0.5, since=0.25,
+         also=lambda entry: entry.get("kid_rise", 2.0) > 1.03),
+    Rule("past_best", "note", "quality was better before", "kid_rise", ABOVE, 1.5, 2, UNTESTED, 0.5, since=0.25),
+    Rule("checkerboard", "note", "samples have a checkerboard",
+         "checkerboard", ABOVE, 6.0, 3, UNTESTED, 0.5, since=0.5),
+    Rule("frozen_losses", "warn", "the losses do not change",
+         "loss_change", BELOW, 1e-7, 4, "published: StudioGAN issue 112, constant losses", 0.5),
+)
+
+
+def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = RULES) -> list[Finding]:
+    """The findings of a run in the order in which they were established; at one step, causes before consequences.
+
+    Args:
+        entries: the lines of log.jsonl, oldest first; signals that are missing are not judged.
+        recipe: of the run.
+        rules: where several have one name, the first that holds counts.
+    """
+    derived, found = derive(list(entries), recipe), {}
+    for rule in rules:
+        if rule.name not in found and rule.where(recipe):
+            finding = judge(rule, derived, recipe)
+            if finding:
+                found[rule.name] = finding
+    return sorted(found.values(), key=lambda finding: finding.step)
