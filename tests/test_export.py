@@ -46,9 +46,9 @@ def noise(model, count=5):
 
 
 def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path):
-    saved("dcgan", "run/checkpoints/step-000000001", training=True, step=1, distance=0.3)
-    saved("dcgan", "run/checkpoints/step-000000002", training=True, step=2, distance=0.2)
-    saved("dcgan", "run/checkpoints/step-000000003", training=True, step=3, distance=0.4)
+    saved("dcgan", "run/checkpoints/step-000000001", training=True, step=1, kid=0.3)
+    saved("dcgan", "run/checkpoints/step-000000002", training=True, step=2, kid=0.2)
+    saved("dcgan", "run/checkpoints/step-000000003", training=True, step=3, kid=0.4)
     said = []
     out = export(tmp_path / "run", "checkpoint", tmp_path / "shipped", notify=said.append)
 
@@ -56,7 +56,7 @@ def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path):
     assert not said
     assert {file.name for file in out.iterdir()} == {"ganzoo.json", "recipe.toml", "generator.safetensors",
                                                      "discriminator.safetensors", "samples.png"}
-    assert (opened.info["images"], opened.info["step"], opened.info["distance"]) == (640, 2, 0.2)
+    assert (opened.info["images"], opened.info["step"], opened.info["kid"]) == (640, 2, 0.2)
     assert opened.info["kernels"] == "float16"
     for network in ("generator", "discriminator"):
         assert {(array.ndim > 1, array.dtype.name) for array in opened.arrays(network).values()} == {

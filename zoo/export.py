@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,16 @@ from keras import ops
 from zoo import checkpoint, hub, networks, pictures
 from zoo.files import replacing, replacing_folder, require_writable
 from zoo.generator import load_generator
+from zoo.history import history
 from zoo.layers import UpConv2D
+from zoo.run import Run
 
 COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
 SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # the other formats are folders
 
 
-def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str], None] = print) -> Path:
+def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str], None] = print,
+           license: str | None = None) -> Path:
     """Writes a trained generator, whole or not at all, and returns where.
 
     Args:
@@ -39,6 +43,8 @@ def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str
 
         out: a file with the format's suffix, or a folder that is new or empty.
         notify: receives a line of text whenever there is something to say.
+        license: of the weights, for the card of a checkpoint: an identifier as the Hub writes it, "apache-2.0"; None
+            leaves what it was.
 
     Raises:
         ValueError: unknown name or format, `out` cannot be written, the network has no such format, or the
@@ -55,12 +61,16 @@ def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str
                          f"another. Received: {str(out)!r}")
     if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
         raise ValueError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
+    if license is not None and (format != "checkpoint" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", license)):
+        raise ValueError("a licence goes into a checkpoint, by its identifier, as in apache-2.0 or cc-by-4.0. "
+                         f"Received: {license!r} for the format {format}")
     require_writable(out)
-    WRITERS[format](hub.resolve(name), out, notify)
+    more = {} if license is None else {"license": license}
+    WRITERS[format](hub.resolve(name), out, notify, **more)
     return out
 
 
-def _checkpoint(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+def _checkpoint(source: Path, out: Path, notify: Callable[[str], None], **more: str) -> None:
     opened, generator = checkpoint.open_checkpoint(source), load_generator(source)
     exact = {network: opened.arrays(network) for network in ("generator", "discriminator")}
     halved = {network: checkpoint.half(arrays) for network, arrays in exact.items()}
@@ -73,18 +83,23 @@ def _checkpoint(source: Path, out: Path, notify: Callable[[str], None]) -> None:
         notify(f"kernels stay in float32: half precision would change a pixel by {levels}/255")
         checkpoint.assign(variables, exact["generator"], "generator")
 
-    info = {key: value for key, value in opened.info.items() if key not in ("format", "files")}
+    info = {key: value for key, value in opened.info.items() if key not in ("format", "files")} | more
     info["kernels"] = "float32" if levels > 1 else "float16"
-    recipe = opened.recipe.replace(**{"start": Path(opened.recipe.start).name,  # no paths of the machine it comes from
+    recipe = opened.recipe.replace(**{"start": _name(opened.recipe.start),  # no paths of the machine it comes from
                                       "data.source": _name(opened.recipe.data.source)})
     if "data" in info:
         info["data"] = {**info["data"], "source": recipe.data.source}
+    evidence = {}
+    if not opened.has_training_state:  # exported before: the weights stay the same, and what was measured of them holds
+        evidence = {file: opened.content(file) for file in checkpoint.EVIDENCE if file in opened.info["files"]}
+    elif source.parent.name == "checkpoints":
+        info["training"] = history(Run(source.parents[1]), info["images"])
     checkpoint.save(out, recipe, exact if levels > 1 else halved, info,
-                    {"samples.png": pictures.png(pictures.grid(generator.sample(64)))})
+                    {"samples.png": pictures.png(pictures.grid(generator.sample(64))), **evidence})
 
 
 def _name(source: str) -> str:
-    return source if source.startswith("tfds:") else Path(source).name
+    return source if source.startswith(("tfds:", "hf://")) else Path(source).name
 
 
 def _keras(source: Path, out: Path, notify: Callable[[str], None]) -> None:

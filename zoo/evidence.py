@@ -1,0 +1,152 @@
+"""Measures what a model card says of a checkpoint, and puts it beside the weights: evaluation.json, evidence.json and
+pictures.
+
+evidence.json holds {"format", "checkpoint", "measured": the protocol, "command", "interpolation", "training", "moment"
+and "findings" of its run} and the sections that `zoo.defects` measures. A section that could not be measured is
+{"not_measured": why}, one that the network cannot have {"not_applicable": why}.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import warnings
+from collections.abc import Callable, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from zoo import checkpoint, data, defects, evaluation, files, hub
+from zoo import recipe as recipes
+from zoo.card import pictures
+from zoo.generator import load_generator
+from zoo.history import history
+from zoo.run import Run
+
+FORMAT = 1
+WALK = {"steps": 16, "stops": 4, "seed": 0}
+
+
+def measure(name: str | Path, *, data_source: str | None = None, data_dir: str | None = None, images: int = 10_000,
+            seeds: Sequence[int] = (0, 1, 2), extractor: str | Sequence[str] = "efficientnet-lite0",
+            runs: Sequence[str | Path] = (), notify: Callable[[str], None] = print) -> Path:
+    """Measures a checkpoint on its training data and renews its evidence, whole or not at all; returns its folder.
+
+    Args:
+        name: a shipped name, a checkpoint folder or a run; it is written into.
+        data_source: where the training images are, if not where the recipe says.
+        data_dir: where TFDS keeps its data sets.
+        images: how many to generate, and how many real ones to compare with; neighbours are sought among all
+            training images.
+        seeds: of the scores in evaluation.json; the failure modes are looked for in the samples of the first.
+        extractor: as in `zoo.evaluate`; the first is the one that failure modes are measured with. "classifier" is
+            added where the images have labels.
+        runs: folders of runs of the same recipe: the one that the checkpoint comes from, for its history and its raw
+            weights, and others with other seeds, for the spread.
+        notify: receives a line of text whenever there is something to say.
+
+    Raises:
+        ValueError: not the images that it was trained on, a run of another recipe, nothing can be written there, or as
+            in `zoo.evaluate`.
+    """
+    if str(name).startswith("hf://"):
+        raise ValueError("what is measured is written into the checkpoint's folder, and this one is in the Hub's "
+                         f"cache; export it as checkpoint first. Received: {str(name)!r}")
+    folder = hub.resolve(name)
+    opened = checkpoint.open_checkpoint(folder)
+    files.require_writable(folder / "evidence.json")
+    runs = [Run(path) for path in runs]
+    for run in runs:
+        _require_same(opened.recipe, run)
+    wanted = opened.recipe.data
+    source = data_source or wanted.source
+    store = data.prepare(source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit,
+                         data_dir=data_dir, notify=notify)
+    trained_on = opened.info.get("data", {}).get("fingerprint", store.fingerprint)
+    if store.fingerprint != trained_on:
+        raise ValueError("a card compares with the images that the checkpoint was trained on, and these are others; "
+                         f"name them with --data. Received: {source!r}")
+    names = list(dict.fromkeys([extractor] if isinstance(extractor, str) else extractor))
+    if store.labels is not None and len(store.heldout) and "classifier" not in names:
+        names.append("classifier")
+
+    def evaluate(subject, names, weights="ema") -> dict[str, Any]:
+        result = evaluation.evaluate(subject, source, extractor=names, images=images, seeds=seeds, weights=weights,
+                                     data_dir=data_dir, notify=notify)
+        for part in result["evaluations"]:
+            part["real"]["source"] = wanted.source  # no paths of this machine
+        return result
+
+    scores = evaluate(str(folder), names)
+    floor = "held-out images" if len(store.heldout) >= evaluation.FLOOR_LEAST else "other training images"
+    generator = load_generator(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found, drawn = defects.measure(generator, store, names, images, seeds[0], notify)
+    moment, more = _moment(opened, runs, scores, lambda run, weights: evaluate(str(run.path), names[:1], weights))
+    evidence = {
+        "format": FORMAT,
+        "checkpoint": {"generator_sha256": opened.info["files"]["generator.safetensors"]["sha256"],
+                       "images": opened.info.get("images")},
+        "measured": {"images": images, "seed": seeds[0], "extractor": names[0], "floor": floor,
+                     "warnings": sorted({str(warning.message) for warning in caught})},
+        "command": command(opened.recipe), "interpolation": WALK, **found, **moment}
+    contents = {"evaluation.json": _json(scores), "evidence.json": _json(evidence),
+                "interpolation.png": pictures.gallery(generator.interpolate(**WALK), 8), **drawn, **more}
+    checkpoint.renew(folder, contents)
+    return folder
+
+
+def command(recipe: recipes.Recipe) -> str:
+    """The command that runs this recipe with this package."""
+    if recipe.start:
+        return shlex.join(["ganzoo", "finetune", recipe.start, "--data", recipe.data.source, "--images",
+                           str(recipe.schedule.images), "--freeze-d", str(recipe.schedule.freeze_d)])
+    if recipe.name not in recipes.names():
+        return "ganzoo train recipe.toml"
+    words = ["ganzoo", "train", recipe.name]
+    for line in recipes.difference(recipes.load(recipe.name), recipe):
+        key = line.partition(":")[0]
+        value = reduce(dict.__getitem__, key.split("."), recipe.to_dict())
+        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={json.dumps(value)}"]
+    return shlex.join(words)
+
+
+def _json(value: dict) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _require_same(recipe: recipes.Recipe, run: Run) -> None:
+    differences = [line for line in recipes.difference(recipe, run.recipe)
+                   if line.partition(":")[0] not in ("seed", "name", "start", "data.source")]
+    if differences:
+        raise ValueError("a run beside a checkpoint has its recipe, but for the seed; this one differs in "
+                         f"{'; '.join(differences)}. Received: {str(run.path)!r}")
+
+
+def _moment(opened: checkpoint.Checkpoint, runs: list[Run], scores: dict, evaluate) -> tuple[dict, dict[str, bytes]]:
+    """How the quality moved towards the checkpoint and past it; the average against the raw weights; other seeds."""
+    images, own = opened.info.get("images"), next((run for run in runs if run.recipe.seed == opened.recipe.seed), None)
+    told = history(own, images) if own else opened.info.get("training")
+    if not told:
+        reason = "the checkpoint says nothing of its run, and the run was not at hand"
+        return {"moment": {"not_measured": reason}, "findings": {"not_measured": reason}}, {}
+    rows = [{"seed": opened.recipe.seed, "images": images, "ema": _means(scores)}]
+    if own:
+        rows[0]["raw"] = _means(evaluate(own, "raw"))
+    curves = {"this run": told["kid"]}
+    for run in runs:
+        if run is not own:
+            best = checkpoint.open_checkpoint(hub.resolve(run.path)).info["images"]
+            rows.append({"seed": run.recipe.seed, "images": best, "ema": _means(evaluate(run, "ema"))})
+            curves[f"seed {run.recipe.seed}"] = history(run, best)["kid"]
+    curves = {label: points for label, points in curves.items() if points}
+    return {
+        "training": told, "moment": {"images": images, "kid": told["kid"], "seeds": rows},
+        "findings": {"not_measured": "no watcher ran beside the training"} if told["findings"] is None else {
+            "found": told["findings"]},
+    }, {"progress.png": pictures.progress(curves, images)} if curves else {}
+
+
+def _means(result: dict) -> dict[str, float]:
+    return {name: score["mean"] for name, score in result["evaluations"][0]["scores"].items()}

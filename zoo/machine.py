@@ -1,0 +1,37 @@
+"""What the machine computes on, for those who read a card."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+
+
+def device() -> dict[str, Any]:
+    """What Keras computes on: {"kind": "cpu", "gpu" or "tpu", "name", "count": of cores, or of accelerators}."""
+    found = [name.partition(":")[0].lower() for name in keras.distribution.list_devices()]
+    kind = next((kind for kind in ("tpu", "gpu") if kind in found), "cpu")
+    if kind == "cpu":
+        return {"kind": kind, "name": _processor(), "count": os.cpu_count()}
+    return {"kind": kind, "name": _graphics_card() if kind == "gpu" else kind.upper(), "count": found.count(kind)}
+
+
+def _processor() -> str:
+    return _first(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo")) or platform.processor() or platform.machine()
+
+
+def _graphics_card() -> str:
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return (files and _first(r"Model:\s*(.+)", files[0])) or "GPU"
+
+
+def _first(pattern: str, file: Path) -> str:
+    try:
+        match = re.search(pattern, file.read_text())
+    except OSError:
+        return ""
+    return match.group(1).strip() if match else ""
