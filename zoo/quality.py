@@ -1,0 +1,38 @@
+"""How good a generator is at the moment: KID of a small fixed sample, cheap enough to follow a run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from zoo import data, features
+from zoo.metrics import extractors
+from zoo.metrics.kernel import kernel_distance
+
+
+class Quality:
+    """Kernel distance (Binkowski 2018, arXiv:1801.01401) on efficientnet-lite0 between real and generated images.
+
+    The real ones are held-out images where there are enough, otherwise training images. The number compares moments
+    and variants of runs on the same images; `zoo.evaluate` is for scores that are published.
+    """
+
+    def __init__(self, store: data.Store, count: int) -> None:
+        """`count` images of each kind, or as many as there are."""
+        part, images = "held out", store.heldout
+        if len(images) < count:
+            part, images = "real", store.images
+        self.count = min(count, len(images))
+        self._elsewhere = ThreadPoolExecutor(max_workers=1)  # a thread to which no strategy or distribution reaches
+        self._extractor, self._real = self._elsewhere.submit(self._prepare, store, images, part).result()
+
+    def _prepare(self, store: data.Store, images: np.ndarray, part: str):
+        extractor = extractors.load("efficientnet-lite0")
+        return extractor, features.kept(extractor, images, store.fingerprint, part, self.count, quiet=True).features
+
+    def __call__(self, images: np.ndarray) -> tuple[float, float]:
+        """KID of generated images uint8 [count, H, W, C], and its standard error."""
+        fake = self._elsewhere.submit(features.extract, self._extractor, features.in_batches(images), len(images),
+                                      "generated", quiet=True).result()
+        return kernel_distance(self._real, fake.features, subset_size=None)
