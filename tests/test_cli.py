@@ -104,7 +104,8 @@ def test_help_has_examples(command):
 
 
 def test_the_commands_are_there():
-    assert list(main.commands) == ["list", "show", "sample", "interpolate", "train", "finetune", "export"]
+    assert list(main.commands) == ["list", "show", "sample", "interpolate", "train", "finetune", "doctor", "evaluate",
+                                   "compare", "card", "export", "push", "pull"]
     assert succeeds("--version").stdout == f"ganzoo, version {zoo.__version__}\n"
     assert succeeds("-h").stdout == succeeds("--help").stdout
 

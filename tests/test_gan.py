@@ -113,10 +113,11 @@ def test_logs_are_what_they_say(small):
     logs = {name: float(value) for name, value in backend.Engine(gan).run(schedule.BOTH, batch_of(gan)).items()}
     assert logs["d_loss"] == pytest.approx(logs["d_fake"] - logs["d_real"], abs=1e-5)
     assert logs["penalty"] > 0
-    assert logs.keys() == {"d_loss", "g_loss", "penalty", "d_real", "d_fake"}  # a critic is not right or wrong
+    assert logs.keys() == {"d_loss", "g_loss", "penalty", "d_real", "d_fake", "d_gradient", "g_gradient"}  # no accuracy
     gan = GAN(small("dcgan-cifar10"))
     logs = backend.Engine(gan).run(schedule.BOTH, batch_of(gan))
-    assert logs.keys() == {"d_loss", "g_loss", "penalty", "d_real", "d_fake", "real_accuracy", "fake_accuracy", "r_t"}
+    assert logs.keys() == {"d_loss", "g_loss", "penalty", "d_real", "d_fake", "d_gradient", "g_gradient",
+                           "real_accuracy", "fake_accuracy", "r_t"}
 
 
 def test_r_t_is_the_mean_sign_of_four_steps_and_moves_p(small):

@@ -66,7 +66,7 @@ def test_an_animation_keeps_colours(tmp_path):
 
 def test_curves_leave_out_what_was_not_logged(tmp_path):
     entries = [{"images": 100, "d_loss": 1.0, "g_loss": 2.0, "d_real": 0.5}, {"images": 150, "g_loss": 1.5},
-               {"images": 200, "distance": 30.0}, {"images": 200, "d_loss": 0.9, "real_accuracy": 0.8}]
+               {"images": 200, "kid": 30.0}, {"images": 200, "d_loss": 0.9, "real_accuracy": 0.8}]
     for count in (1, 4):
         pictures.curves(entries[:count], tmp_path / "curves.png")
         with Image.open(tmp_path / "curves.png") as picture:

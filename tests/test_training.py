@@ -46,6 +46,7 @@ def recipe(small, images):
 
 
 def test_a_run_is_a_complete_folder(recipe, tmp_path):
+    recipe = recipe.replace(**{"log.kid_images": 40})
     run = zoo.train(recipe, tmp_path / "run", notify=quiet)
     assert {path.name for path in run.path.iterdir()} == {
         "recipe.toml", "log.jsonl", "curves.png", "samples", "samples.gif", "events", "checkpoints"}
@@ -53,7 +54,9 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
     entries = run.entries()
     assert [entry["step"] for entry in entries if "d_loss" in entry] == [4, 8, 12, 16]
     assert all(entry["images"] == 4 * entry["step"] for entry in entries)
-    assert [entry["distance"] > 0 for entry in entries if "distance" in entry] == [True, True]
+    kids = [entry["kid"] for entry in entries if "kid" in entry]
+    assert len(kids) == 2
+    assert all(kid > 0 for kid in kids)
     with Image.open(run.path / "samples.gif") as animation, Image.open(run.path / "samples/0000000064.png") as sheet:
         assert animation.n_frames == 2
         assert sheet.size == (256, 256)
@@ -68,8 +71,8 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
 
 def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     run = Run(tmp_path)
-    for step, distance in ((1, 5.0), (2, 3.0), (3, 4.0), (4, 6.0), (5, None)):
-        checkpoint.save(run.checkpoint_path(step), recipe, {}, {"distance": distance})
+    for step, kid in ((1, 5.0), (2, 3.0), (3, 4.0), (4, 6.0), (5, None)):
+        checkpoint.save(run.checkpoint_path(step), recipe, {}, {"kid": kid})
         run.prune()
     assert [int(path.name[5:]) for path in run.checkpoints()] == [2, 4, 5]
     assert run.best() == run.checkpoint_path(2)

@@ -60,7 +60,7 @@ class GAN(keras.Model):
         A player that is not in `players` is held constant. Returns scalar float32 logs of the last update of each.
         """
         logs = {}
-        real = ops.cast(batch["real"], "float32") / 127.5 - 1.0
+        real = self.scaled(batch["real"])
         if "d" in players:
             for i in range(self.recipe.schedule.d_steps):
                 logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
@@ -101,7 +101,8 @@ class GAN(keras.Model):
             objective, self.discriminator.trainable_variables, self.variables)
         self.optimizer.d.apply(gradients, self.discriminator.trainable_variables)
 
-        logs = {"d_loss": value, "penalty": penalty, "d_real": ops.mean(real_logits), "d_fake": ops.mean(fake_logits)}
+        logs = {"d_loss": value, "penalty": penalty, "d_real": ops.mean(real_logits), "d_fake": ops.mean(fake_logits),
+                "d_gradient": norm(gradients)}
         if self.decision is None:
             return logs
         self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - self.decision)))
@@ -119,7 +120,7 @@ class GAN(keras.Model):
         (_, value), gradients = backend.value_and_grad(
             objective, self.generator.trainable_variables, self.variables)
         self.optimizer.g.apply(gradients, self.generator.trainable_variables)
-        return {"g_loss": value}
+        return {"g_loss": value, "g_gradient": norm(gradients)}
 
     def update_ema(self) -> None:
         images_per_step = self.recipe.schedule.images_per_step
@@ -141,6 +142,10 @@ class GAN(keras.Model):
             self.ada_p.assign(ops.where(due, p, self.ada_p.value))
         self.r_t.assign(ops.where(due, r_t, self.r_t.value))
         self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
+
+    def scaled(self, images):
+        """uint8 to float32 in [-1, 1]."""
+        return ops.cast(images, "float32") / 127.5 - 1.0
 
     def shown(self, real, fake, uniforms):
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""
@@ -169,6 +174,11 @@ class GAN(keras.Model):
 def turn(batch: dict, player: str, i: int) -> dict:
     """The noise of update `i` of a player: "d_z" [N, d_steps, Z] becomes "z" [N, Z]."""
     return {name[2:]: value[:, i] for name, value in batch.items() if name.startswith(player + "_")}
+
+
+def norm(gradients: list):
+    """The Euclidean norm of all gradients together."""
+    return ops.sqrt(sum(ops.sum(ops.square(ops.cast(gradient, "float32"))) for gradient in gradients))
 
 
 class PairOptimizer(keras.optimizers.Optimizer):

@@ -12,11 +12,13 @@ from zoo import checkpoint, hub
 from zoo.recipe import Recipe
 
 
-def load_generator(name: str | Path) -> Generator:
+def load_generator(name: str | Path, weights: str = "ema") -> Generator:
     """Loads a pretrained generator.
 
     Args:
-        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, or the folder of a run.
+        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, the folder of a run, or an address on the
+            Hugging Face Hub ("hf://org/name", "hf://org/name@revision").
+        weights: "ema" for their average, which is what one draws from; "raw" for the last ones, in a run alone.
 
     Raises:
         ValueError: unknown name, or a corrupt checkpoint.
@@ -25,8 +27,19 @@ def load_generator(name: str | Path) -> Generator:
 
     opened = checkpoint.open_checkpoint(hub.resolve(name))
     model, _ = networks.build(opened.recipe, precision="float32")
-    checkpoint.assign(checkpoint.by_path(model.variables), opened.arrays("generator"), "generator")
+    checkpoint.assign(checkpoint.by_path(model.variables), _weights(opened, weights), "generator")
     return Generator(model, opened.recipe, opened.info)
+
+
+def _weights(opened: checkpoint.Checkpoint, kind: str) -> dict[str, np.ndarray]:
+    if kind == "ema":
+        return opened.arrays("generator")
+    if kind != "raw" or not opened.has_training_state:
+        raise ValueError('weights are "ema", or in the checkpoint of a run "raw". '
+                         f"Received: {kind!r} of {str(opened.path)!r}")
+    prefix = "generator/"
+    return {name.removeprefix(prefix): array for name, array in opened.arrays("training").items()
+            if name.startswith(prefix)}
 
 
 class Generator:

@@ -102,7 +102,8 @@ class EMA:
 @dataclass(frozen=True)
 class Log:
     every_images: int = 5_000  # a line in log.jsonl
-    checkpoint_every_images: int = 100_000  # a checkpoint, a grid of samples, the distance that chooses the best
+    checkpoint_every_images: int = 100_000  # a checkpoint, a grid of samples, the KID that chooses the best
+    kid_images: int = 1_000  # real and generated ones that KID is taken of; 0: never, the best is the latest
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Recipe:
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     seed: int = 0
     paper: str = ""
+    watch: Literal["warn", "stop", "rollback"] = "warn"  # when training fails: say so; stop; or go back and on, slower
     start: str = ""  # a checkpoint whose two networks this run starts from, as fine-tuning does
 
     def to_dict(self) -> dict[str, Any]:
@@ -273,7 +275,7 @@ def _check(recipe: Recipe) -> None:
                 "optimizer.d.learning_rate", "optimizer.g.learning_rate",
                 "optimizer.d.epsilon", "optimizer.g.epsilon")
     not_negative = ("model.mapping_layers", "loss.gradient_penalty", "loss.r1", "schedule.d_period",
-                    "schedule.g_period", "schedule.freeze_d", "seed")
+                    "schedule.g_period", "schedule.freeze_d", "log.kid_images", "seed")
     below_one = ("model.style_mixing", "optimizer.d.beta_1", "optimizer.d.beta_2", "optimizer.g.beta_1",
                  "optimizer.g.beta_2", "schedule.wait_above", "augment.ada_target")
     values = _flatten(recipe.to_dict())

@@ -6,7 +6,7 @@
     samples/         grids of one fixed batch of latents over time
     samples.gif      the same as an animation
     events/          for TensorBoard
-    checkpoints/     the latest two and the best
+    checkpoints/     the latest two, the best, and the latest that the watcher found healthy
 """
 
 from __future__ import annotations
@@ -109,17 +109,37 @@ class Run:
         return max(self.checkpoints(), default=None)
 
     def best(self) -> Path | None:
-        """The checkpoint with the smallest distance to the held-out images; the later of equals."""
-        return min(reversed(self.checkpoints()), key=_distance, default=None)
+        """The checkpoint with the smallest KID; the later of equals, and the latest if KID was not taken."""
+        return min(reversed(self.checkpoints()), key=_kid, default=None)
+
+    def healthy(self, before: float = math.inf) -> Path | None:
+        """The latest checkpoint, of those before a step, that was saved while the watcher saw no failure."""
+        healthy = (path for path in self.checkpoints() if int(path.name.removeprefix("step-")) < before
+                   and checkpoint.open_checkpoint(path).info.get("healthy", True))
+        return max(healthy, default=None)
+
+    def rollbacks(self) -> int:
+        """How often the run went back to a healthy checkpoint."""
+        return sum("rollback" in entry for entry in self.entries())
+
+    def forget_after(self, step: int) -> None:
+        """Deletes the checkpoints after `step`."""
+        for path in self.checkpoints():
+            if path > self.checkpoint_path(step):
+                _delete(path)
 
     def prune(self) -> None:
-        """Deletes all checkpoints but the latest two and the best."""
-        kept = {*self.checkpoints()[-2:], self.best()}
+        """Deletes all checkpoints but the latest two, the best and the latest healthy one."""
+        kept = {*self.checkpoints()[-2:], self.best(), self.healthy()}
         for path in self.checkpoints():
             if path not in kept:
-                shutil.rmtree(path.rename(path.with_name(f"{PARTIAL}{path.name}")))  # at once no checkpoint any more
+                _delete(path)
 
 
-def _distance(path: Path) -> float:
-    distance = checkpoint.open_checkpoint(path).info.get("distance")
-    return distance if isinstance(distance, (int, float)) else math.inf
+def _delete(path: Path) -> None:
+    shutil.rmtree(path.rename(path.with_name(f"{PARTIAL}{path.name}")))  # at once no checkpoint any more
+
+
+def _kid(path: Path) -> float:
+    kid = checkpoint.open_checkpoint(path).info.get("kid")
+    return kid if isinstance(kid, (int, float)) else math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 import signal
 import time
@@ -15,15 +16,16 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from zoo import backend, checkpoint, data, hub, noise, pictures, schedule
+from zoo import backend, checkpoint, data, hub, machine, noise, pictures, schedule
 from zoo.estimate import parameters
 from zoo.gan import GAN
 from zoo.generator import Generator
-from zoo.metrics.swd import sliced_wasserstein
+from zoo.quality import Quality
 from zoo.recipe import Recipe
 from zoo.run import Run
+from zoo.watch.watcher import Failing, Watcher
 
-COMPARED_IMAGES = 2_000  # of each kind, for the distance that chooses the best checkpoint
+ROLLBACKS = 2  # at most, in a run
 SMALL_DATA_IMAGES = 10_000  # below this, fine-tuning augments
 
 
@@ -48,6 +50,8 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
     Raises:
         ValueError: data, recipe, folder or strategy do not fit.
         NonFinite: a loss or a weight is not finite; the last healthy checkpoint stays.
+        Failing: the watcher found that training fails, and `recipe.watch` is not "warn"; the best checkpoint and the
+            last healthy one stay.
     """
     with backend.strategy(strategy).scope():
         run = Run(out)
@@ -63,7 +67,10 @@ def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], 
     if recipe.loss.name == "relativistic" and backend.replicas() > 1:
         raise ValueError("the relativistic loss compares with the mean over the whole batch, which a replica does not "
                          "see; use the strategy none, or another loss. Received: several replicas")
-    gan, latest = GAN(recipe), run.latest()
+    if recipe.watch != "warn" and backend.workers() > 1:
+        raise ValueError("the watcher sees the first worker alone and cannot stop the others; set watch to \"warn\". "
+                         f"Received: {recipe.watch!r} with {backend.workers()} workers")
+    gan, latest = GAN(slower(recipe, run.rollbacks())), run.latest()
     if latest:
         restore(gan, latest, store)
         notify(f"going on from {latest}")
@@ -75,7 +82,15 @@ def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], 
         recorder = Recorder(gan, store, run)
         if recipe.start and not latest:
             recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
-    if not loop(gan, store, recorder):
+    try:
+        done = loop(gan, store, recorder)
+    except (NonFinite, Failing) as failure:
+        if recorder:
+            recorder.failed(failure)
+        if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
+            raise
+        return _train(recipe, run, store, notify)
+    if not done:
         notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
     return run
 
@@ -96,6 +111,9 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
                                    (recipe.log.every_images, recipe.log.checkpoint_every_images))
     clock = time.monotonic()
     with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
+        if recorder and first == 0:
+            recorder.watch(0, {})
+            clock = time.monotonic()
         for step, batch in feed(gan, store, first):
             r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
             logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
@@ -108,11 +126,13 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
                 engine.sync()
                 require_finite(gan, numbers, window, step, weights=saving)
                 rate = (step - window) * images_per_step / (time.monotonic() - clock)
-                bar.set_postfix_str(summary(numbers))
                 if recorder:
-                    recorder.log(step, {**numbers, "images_per_second": round(rate, 1)})
+                    recorder.watch(step, {**numbers, "images_per_second": round(rate, 1)})
+                    bar.set_postfix_str(summary(numbers) + recorder.alarm)
                 if recorder and saving:
                     recorder.checkpoint(step)
+                if recorder and recipe.watch != "warn":
+                    recorder.require_healthy()
                 window, clock = step, time.monotonic()
             if last:
                 return step == plan.steps
@@ -142,28 +162,62 @@ class Recorder:
 
         self.gan, self.store, self.run = gan, store, run
         self.images_per_step = gan.recipe.schedule.images_per_step
+        self.quality = Quality(store, gan.recipe.log.kid_images) if gan.recipe.log.kid_images else None
         step = int(np.asarray(gan.step))
         run.rewind(step)
+        self.watcher = Watcher(gan, store, run.entries())
         self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
 
-    def log(self, step: int, numbers: dict[str, float]) -> None:
+    def watch(self, step: int, numbers: dict[str, float]) -> None:
+        """Logs numbers with the watcher's signals, and what it finds there for the first time."""
+        known = {finding.name for finding in self.watcher.findings}  # those that ended may begin again
+        numbers = {**numbers, **self.watcher.signals(step)}
+        found = self.watcher.look({"step": step, "images": step * self.images_per_step, **numbers})
+        self.log(step, numbers, findings=[str(finding) for finding in found if finding.name not in known])
+
+    def log(self, step: int, numbers: dict[str, float], **more) -> None:
         images = step * self.images_per_step
-        self.run.log({"step": step, "images": images, **numbers})
+        self.run.log({"step": step, "images": images, **numbers, **more})
         for name, value in numbers.items():
             self.events.add_scalar(name, value, images)
 
+    @property
+    def alarm(self) -> str:
+        """What the progress line says of the findings that last."""
+        names = [finding.name for finding in self.watcher.findings if finding.level != "note"]
+        return f", failing? {', '.join(names[:3])}" if names else ""
+
+    def require_healthy(self) -> None:
+        """Raises Failing when the watcher finds that training fails."""
+        failing = self.watcher.failing
+        if failing:
+            use = [f"{kind}: {path}" for kind, path in (("best", self.run.best()), ("last healthy", self.run.healthy(
+                min(finding.first_step for finding in failing)))) if path]
+            raise Failing(f"training fails ({failing[0]}); checkpoints to use: {', '.join(use) or 'none'}; for the "
+                          f"evidence and what to change: ganzoo doctor {self.run.path}. "
+                          f"Received: watch = {self.gan.recipe.watch!r}", failing)
+
+    def failed(self, failure: ValueError) -> None:
+        """Logs why training ended."""
+        if isinstance(failure, NonFinite):
+            self.log(int(np.asarray(self.gan.step)), {}, non_finite=str(failure))
+        self.events.flush()
+
     def checkpoint(self, step: int) -> None:
-        """Saves everything, with a grid of the fixed latents and the distance to held-out images."""
+        """Saves everything, with a grid of the fixed latents and the KID that tells which checkpoint is the best."""
         generator = Generator(self.gan.ema, self.gan.recipe, {})
         sheet = pictures.grid(generator.sample(64))
-        held_out = (self.store.heldout if len(self.store.heldout) else self.store.images)[:COMPARED_IMAGES]
-        distance = sliced_wasserstein(held_out, generator.sample(len(held_out), seed=1))
-        self.log(step, {"distance": distance})
+        quality = {}
+        if self.quality:
+            quality["kid"], quality["kid_error"] = self.quality(generator.sample(self.quality.count, seed=1))
+            raw = Generator(self.gan.generator, self.gan.recipe, {})
+            quality["kid_raw"], _ = self.quality(raw.sample(self.quality.count, seed=1))
+            self.watch(step, quality)
         self.run.add_samples(step * self.images_per_step, sheet)
         arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}
                   for file, variables in self.gan.saved().items()}
         checkpoint.save(self.run.checkpoint_path(step), self.gan.recipe, arrays,
-                        {**description(self.gan, self.store, step), "distance": distance},
+                        {**description(self.gan, self.store, step), **quality, "healthy": not self.watcher.failing},
                         {"samples.png": pictures.png(sheet)})
         self.run.prune()
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
@@ -179,9 +233,33 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
                  "classes": list(store.classes)},
         "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
+        "device": machine.device(),
         "versions": {"python": platform.python_version(),
                      **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")}},
     }
+
+
+def slower(recipe: Recipe, rollbacks: int) -> Recipe:
+    """The recipe with both rates halved for each rollback."""
+    rates = {f"optimizer.{player}.learning_rate": getattr(recipe.optimizer, player).learning_rate / 2 ** rollbacks
+             for player in ("d", "g")}
+    return recipe.replace(**rates)
+
+
+def roll_back(run: Run, failure: NonFinite | Failing, notify: Callable[[str], None]) -> bool:
+    """Takes a run back to the last healthy checkpoint before it began to fail; False when there is none, or after two.
+
+    What is left in the log is the way to that checkpoint and a line that tells of the failure.
+    """
+    healthy = run.healthy(getattr(failure, "step", math.inf))
+    if not healthy or run.rollbacks() >= ROLLBACKS:
+        return False
+    info = checkpoint.open_checkpoint(healthy).info
+    reached = run.entries()[-1]["step"]
+    run.forget_after(info["step"])
+    run.log({"step": info["step"], "images": info["images"], "rollback": {"from_step": reached, "why": str(failure)}})
+    notify(f"{failure}; going back from step {reached} to {healthy}, with half the rates")
+    return True
 
 
 def restore(gan: GAN, path: Path, store: data.Store) -> None:
@@ -195,6 +273,10 @@ def restore(gan: GAN, path: Path, store: data.Store) -> None:
                          f"from it with `ganzoo finetune`. Received: {str(path)!r}")
     for file, variables in gan.saved().items():
         checkpoint.assign(variables, opened.arrays(file), file)
+    for player in ("d", "g"):  # after a rollback the recipe's rate is lower than the checkpoint's
+        options = getattr(gan.recipe.optimizer, player)
+        if options.decay == "constant":
+            getattr(gan.optimizer, player).learning_rate = options.learning_rate
 
 
 def start_from(gan: GAN, path: Path) -> None:
@@ -221,7 +303,7 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
     """
     folder, overrides = hub.resolve(name), overrides or {}
     old = checkpoint.open_checkpoint(folder).recipe
-    changes = {"name": Path(out).name, "start": str(folder), "data.source": source,
+    changes = {"name": Path(out).name, "start": hub.pinned(name, folder), "data.source": source,
                "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
     recipe = old.replace(**(changes | overrides))
     with backend.strategy(strategy).scope():

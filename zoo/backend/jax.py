@@ -43,9 +43,25 @@ def input_gradient(function, x):
     return jax.grad(lambda x: function(x).sum())(jax.numpy.asarray(x))
 
 
+def compiled(function, state: list):
+    """`function(*arrays)`, compiled, where `state` lists every variable that it reads; what it assigns is forgotten."""
+
+    @jax.jit
+    def call(values, *arrays):
+        with keras.StatelessScope(state_mapping=zip(state, values, strict=True)):
+            return function(*arrays)
+
+    return lambda *arrays: call([variable.value for variable in state], *arrays)
+
+
 def replicas() -> int:
     """1: see above."""
     return 1
+
+
+def workers() -> int:
+    """How many processes train together."""
+    return jax.process_count()
 
 
 def is_chief() -> bool:

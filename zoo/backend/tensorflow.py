@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -30,6 +31,17 @@ def input_gradient(function, x):
         tape.watch(x)
         total = tf.reduce_sum(function(x))
     return tape.gradient(total, x)
+
+
+def compiled(function, state: list):
+    """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX."""
+
+    @tf.function
+    def call(*arrays):
+        with keras.StatelessScope():
+            return function(*arrays)
+
+    return lambda *arrays: call(*(tf.nest.map_structure(tf.convert_to_tensor, array) for array in arrays))
 
 
 def replicas() -> int:
@@ -75,6 +87,15 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     except (ValueError, tf.errors.OpError) as error:
         raise ValueError(f"no TPU was found ({str(error).splitlines()[0]}). Received: 'tpu'") from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def workers() -> int:
+    """How many processes train together under the current strategy."""
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    if resolver is None or resolver.task_type in (None, ""):
+        return 1
+    cluster = resolver.cluster_spec()
+    return sum(cluster.num_tasks(job) for job in cluster.jobs if job in ("chief", "worker"))
 
 
 def is_chief() -> bool:

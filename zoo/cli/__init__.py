@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import zoo
-from zoo.cli import draw, publish, train
+from zoo.cli import card, doctor, draw, evaluate, publish, train
 from zoo.cli.terminal import Group
 
 
@@ -20,8 +20,12 @@ def main(debug: bool) -> None:
     ganzoo sample dcgan-fashion-mnist -o samples.png
     ganzoo train dcgan-fashion-mnist
     ganzoo finetune dcgan-fashion-mnist --data my/images
+    ganzoo doctor runs/mine
+    ganzoo evaluate runs/mine
     """
 
 
-for command in (draw.list_, draw.show, draw.sample, draw.interpolate, train.train, train.finetune, publish.export):
+for command in (draw.list_, draw.show, draw.sample, draw.interpolate, train.train, train.finetune,
+                doctor.doctor, evaluate.evaluate, evaluate.compare, card.card, publish.export, publish.push,
+                publish.pull):
     main.add_command(command)

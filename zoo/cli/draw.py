@@ -51,14 +51,15 @@ def show(name: str) -> None:
 
     from zoo import checkpoint, hub, recipe
 
-    if name in hub.shipped() or Path(name).is_dir():
+    if name in hub.shipped() or hub.is_address(name) or Path(name).is_dir():
         opened = checkpoint.open_checkpoint(hub.resolve(name))
         info = opened.info
         click.echo(f"# {opened.path}")
-        for key in ("images", "step", "distance", "backend", "processor"):
-            click.echo(f"# {key}: {info.get(key)}")
+        for key in ("images", "step", "kid", "backend", "processor"):
+            click.echo(f"# {key}: {checkpoint.printable(info.get(key))}")
         if isinstance(info.get("data"), dict):
-            click.echo(f"# data: {info['data'].get('source')}, {info['data'].get('images')} images")
+            source, count = (checkpoint.printable(info["data"].get(key)) for key in ("source", "images"))
+            click.echo(f"# data: {source}, {count} images")
         for file, entry in info["files"].items():
             click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
         click.echo()
@@ -76,11 +77,11 @@ def show(name: str) -> None:
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
 @click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, DIR/ or images.npz")
 def sample(name: str, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
-    """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder or a run.
+    """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder, a run or hf://org/name.
 
     \b
     ganzoo sample dcgan-fashion-mnist
-    ganzoo sample dcgan-fashion-mnist -n 10000 -o images/
+    ganzoo sample hf://my-name/my-gan -n 10000 -o images/
     ganzoo sample runs/my-run -n 50000 --seed 1 -o images.npz
     """
     from zoo import output

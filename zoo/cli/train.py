@@ -76,9 +76,10 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
     ganzoo finetune dcgan-fashion-mnist --data my/images
     ganzoo finetune dcgan-fashion-mnist --data digits.npz --images 100000 --freeze-d 1
     """
+    from zoo import hub
     from zoo import recipe as recipes
 
-    out = out or str(Path("runs") / f"{Path(name).name}-finetuned")
+    out = out or str(Path("runs") / f"{hub.label(name)}-finetuned")
     load_backend()
     zoo.finetune(name, data, out, images=images, freeze_d=freeze_d, overrides=recipes.parse_overrides(settings),
                  data_dir=data_dir, strategy=strategy, notify=say)
