@@ -2,7 +2,7 @@
 
     python benchmarks/mimicry_baseline.py prepare -o images.npz
     python benchmarks/mimicry_baseline.py train sngan images.npz --minutes 60 -o sngan.npz   # in mimicry's environment
-    ganzoo evaluate sngan.npz --data tfds:fashion_mnist
+    ganzoo evaluate sngan.npz --data tfds:fashion_mnist --fit pad
 
 mimicry's networks for 32 x 32 (the residual ones; its DCGAN is residual too), its own train_step, Adam and D steps as
 in its README's table: SNGAN 2e-4, beta 0 and 0.9, 5 D steps, linear decay over the minutes; DCGAN 2e-4, 0.5, 0.999,

@@ -75,7 +75,7 @@ def test_every_number_carries_its_protocol(saved, projection):
         "generator.safetensors"]["sha256"]
     one = result["evaluations"][0]
     assert one["extractor"] == {"name": "projection", "weights_sha256": "0" * 64, "resizer": "none", "dimensions": 24}
-    assert (one["generated_count"], one["real"]["count"], one["real"]["floor_count"]) == (60, 59, 59)
+    assert (one["generated_count"], one["real"]["count"], one["real"]["floor_count"]) == (59, 59, 59)
     assert one["real"]["split"] == "one half of the training images"
     assert len(one["real"]["fingerprint"]) == 64
     assert one["settings"]["precision_recall_k"] == 3
@@ -105,6 +105,39 @@ def test_raw_weights_are_others_than_the_average(saved, projection):
     assert raw["generated"]["weights"] == "raw"
     with pytest.raises(ValueError, match='weights are "ema", or in the checkpoint of a run "raw"'):
         zoo.load_generator("dcgan-fashion-mnist", weights="raw")
+
+
+def test_a_generator_tells_its_own_weights(saved, projection):
+    result = zoo.evaluate(zoo.load_generator(saved, "raw"), images=40, seeds=[0], notify=quiet)
+    assert result["generated"]["weights"] == "raw"
+    assert result["generated"]["generator_sha256"] == checkpoint.open_checkpoint(saved).info["files"][
+        "training.safetensors"]["sha256"]
+
+
+def test_without_data_only_the_training_images_will_do(saved, images, projection):
+    info = json.loads((saved / "ganzoo.json").read_text())
+    (saved / "ganzoo.json").write_text(json.dumps(info | {"data": {"fingerprint": "of others"}}))
+    with pytest.raises(ValueError, match="not the images that the generator was trained on"):
+        zoo.evaluate(str(saved), images=40, notify=quiet)
+    assert zoo.evaluate(str(saved), images, images=40, seeds=[0], notify=quiet)["evaluations"]
+
+
+def test_real_images_reach_the_size_as_they_did_in_training(tmp_path, projection):
+    np.savez(tmp_path / "small.npz", images=squares(60, size=28))
+    cropped, padded = (zoo.evaluate(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit, notify=quiet)
+                       for fit in (None, "pad"))
+    assert [result["evaluations"][0]["real"]["fit"] for result in (cropped, padded)] == ["crop", "pad"]
+    assert score(cropped, "FD-projection")["mean"] != score(padded, "FD-projection")["mean"]
+
+
+def test_a_floor_of_fewer_images_gives_no_ratio(projection, monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluation, "FLOOR_LEAST", 2)
+    np.savez(tmp_path / "real.npz", images=squares(120))  # of which two are held out
+    monkeypatch.setattr(evaluation, "LEAST", 2)
+    monkeypatch.setattr(evaluation, "scores", lambda real, fake, name: {name: float(len(fake.features))})
+    result = zoo.evaluate(squares(60), str(tmp_path / "real.npz"), images=60, notify=quiet)
+    assert (score(result, "FD-projection")["floor"], score(result, "FD-projection")["ratio"]) == (2.0, None)
+    assert any("no ratio is taken" in line for line in result["warnings"])
 
 
 def test_features_of_real_images_are_extracted_once(projection):
@@ -190,10 +223,16 @@ def test_read_images_refuses_what_would_change_them(tmp_path):
     for i, image in enumerate(squares(4)):
         Image.fromarray(image[:, :, 0]).save(tmp_path / "set" / f"{i}.png")
     np.testing.assert_array_equal(evaluation.read_images(tmp_path / "set"), squares(4))
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"cannot be read as .*broken\.npz"):
+        evaluation.read_images(tmp_path / "broken.npz")
     np.savez(tmp_path / "set.npz", images=squares(4)[..., 0])
     np.testing.assert_array_equal(evaluation.read_images(tmp_path / "set.npz"), squares(4))
     (tmp_path / "set" / "4.png").write_bytes((tmp_path / "set" / "3.png").read_bytes()[:60])
     with pytest.raises(ValueError, match=r"cannot be read .*4\.png"):
+        evaluation.read_images(tmp_path / "set")
+    Image.new("RGBA", (32, 32)).save(tmp_path / "set" / "4.png")
+    with pytest.raises(ValueError, match=r"mode RGBA; give 8-bit grey or RGB"):
         evaluation.read_images(tmp_path / "set")
     Image.new("L", (16, 16)).save(tmp_path / "set" / "4.png")
     with pytest.raises(ValueError, match=r"one size .*\(32, 32, 1\)\. Received: \(16, 16, 1\)"):
@@ -205,12 +244,13 @@ def test_read_images_refuses_what_would_change_them(tmp_path):
     (squares(10).astype(float), squares(20), {}, "must be uint8"),
     (squares(10), squares(12), {}, "at least 10 images on each side"),
     (squares(10), None, {}, "say which real images"),
+    (squares(20), squares(40), {"extractor": "classifier"}, "needs labelled images"),
     ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),
     ("dcgan-fashion-mnist", squares(20), {"seeds": (1, 1)}, "none twice"),
     ("dcgan-fashion-mnist", squares(20), {"truncation": 0.5}, "no truncation"),
     ("dcgan-fashion-mist", squares(20), {}, "did you mean 'dcgan-fashion-mnist'"),
 ])
-def test_bad_input_is_refused(generated, real, options, match, projection):
+def test_bad_input_is_refused(generated, real, options, match):
     with pytest.raises(ValueError, match=match):
         zoo.evaluate(generated, real, images=10, notify=quiet, **options)
 

@@ -248,6 +248,35 @@ def test_the_leader_waits_in_a_run(recipe, tmp_path):
 
 
 def test_batch_size_must_fit_the_replicas(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(training.backend, "replicas", lambda: 3)
-    with pytest.raises(ValueError, match="multiple of the 3 replicas"):
+    monkeypatch.setattr(training.backend, "devices", lambda: 3)
+    with pytest.raises(ValueError, match="multiple of the 3 devices"):
         zoo.train(recipe, tmp_path / "run", notify=quiet)
+
+
+def test_a_folder_with_what_a_killed_process_left_is_still_free(recipe, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".partial-abc.toml").touch()
+    Run(tmp_path / "run").check(recipe)
+
+
+def test_a_rewound_log_still_counts_its_rollbacks(recipe, tmp_path):
+    run = Run(tmp_path / "run")
+    run.start(recipe)
+    for entry in ({"step": 5}, {"step": 10, "rollback": {}}, {"step": 20}, {"step": 5, "rollback": {}}):
+        run.log(entry)
+    run.rewind(5)
+    assert run.rollbacks() == 2
+    assert [entry["step"] for entry in run.entries()] == [5, 10, 5]
+
+
+def test_a_run_that_may_roll_back_begins_with_a_checkpoint(recipe, tmp_path):
+    steps = []
+
+    def note(self, step, hurry=False, save=training.Recorder.checkpoint):
+        steps.append(step)
+        save(self, step, hurry)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Recorder, "checkpoint", note)
+        zoo.train(recipe.replace(watch="rollback"), tmp_path / "run", notify=quiet)
+    assert steps[:2] == [0, 8]

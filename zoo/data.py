@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from shutil import rmtree
@@ -104,18 +105,21 @@ def prepare(
 
     Held out is the TFDS test split, else 2 % of the images (1 to 1,000; none of fewer than 50). A store
     appears under its name when it is complete: a killed preparation leaves none, and several processes may
-    prepare one source at once. A source whose content changed is prepared anew. Raises ValueError for a bad
-    argument and for a source that does not exist or holds no readable image.
+    prepare one source at once. A source whose content changed is prepared anew. Without TensorFlow and TFDS, a
+    store of a TFDS source that was copied into `cache_dir` is opened. Raises ValueError for a bad argument and
+    for a source that does not exist or holds no readable image.
     """
     if resolution < 1 or channels not in (1, 3) or fit not in ("crop", "pad"):
         raise ValueError(
             'resolution must be at least 1, channels 1 or 3, and fit "crop" or "pad". '
             f"Received: resolution={resolution}, channels={channels}, fit={fit!r}"
         )
-    found = _find(str(source), data_dir)
     info = {"version": FORMAT_VERSION, "resolution": resolution, "channels": channels, "fit": fit}
-    key = hashlib.sha256(json.dumps([info, found.identity]).encode()).hexdigest()[:16]
     cache = Path(cache_dir or Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo") / "data").expanduser()
+    if str(source).startswith("tfds:") and not (find_spec("tensorflow_datasets") and find_spec("tensorflow")):
+        return _open(_copied(cache, info | {"source": str(source)}), str(source))
+    found = _find(str(source), data_dir)
+    key = hashlib.sha256(json.dumps([info, found.identity]).encode()).hexdigest()[:16]
     path = cache / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', found.name)[:40]}-{resolution}x{channels}-{key}"
     if not path.exists():
         count, items = found.read()
@@ -134,6 +138,19 @@ def prepare(
                     f"Received: {str(cache)!r}"
                 ) from error
     return _open(path, str(source))
+
+
+def _copied(cache: Path, info: dict) -> Path:
+    """The newest store in `cache` that was made with these values, on a machine that could."""
+    stores = sorted(cache.glob("*/store.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in stores:
+        with suppress(ValueError):
+            if info.items() <= json.loads(file.read_text()).items():
+                return file.parent
+    raise ValueError(
+        "reading TFDS needs tensorflow and tensorflow-datasets: pip install them, or prepare the store where they are "
+        f"(zoo.data.prepare) and copy its folder into {str(cache)!r}. Received: {info['source']!r}"
+    )
 
 
 def _open(path: Path, source: str) -> Store:

@@ -23,13 +23,15 @@ from zoo.metrics.scores import SETTINGS, scores
 
 FORMAT = 1
 LEAST = 10
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FLOOR_LEAST = 2_000  # held-out images; with fewer, the floor is taken between two halves of the training images
 SIMILARITY_PAIRS = 2_000
 
 
 def evaluate(generated, real=None, *, extractor: str | Sequence[str] = "efficientnet-lite0", images: int = 10_000,
              seeds: Sequence[int] = (0, 1, 2), truncation: float = 1.0, weights: str = "ema",
-             data_dir: str | None = None, notify: Callable[[str], None] = print) -> dict[str, Any]:
+             fit: str | None = None, data_dir: str | None = None,
+             notify: Callable[[str], None] = print) -> dict[str, Any]:
     """Scores generated images against real ones.
 
     Args:
@@ -39,10 +41,14 @@ def evaluate(generated, real=None, *, extractor: str | Sequence[str] = "efficien
             trained on.
         extractor: one or more of "efficientnet-lite0" (ships with the package), "inception" (FID's own; its weights are
             downloaded), "classifier" (trained on the labels of the real images).
-        images: how many to generate, and how many of the real training images to compare with, if there are as many.
+        images: how many to generate, and how many of the real training images to compare with; fewer, on both sides,
+            if there are not as many real ones.
         seeds: of the generated images; each gives a value of every score.
         truncation: StyleGAN-lite's psi.
-        weights: "ema", or "raw" for the generator that is trained itself, which a run's checkpoint has.
+        weights: "ema", or "raw" for the generator that is trained itself, which a run's checkpoint has; a Generator
+            has its own.
+        fit: how real images of another size reach that of the generated ones, "crop" or "pad"; by default as the
+            generator's recipe has it, and "crop" for files of images.
         data_dir: where TFDS keeps its data sets.
         notify: receives a line of text whenever there is something to say.
 
@@ -50,13 +56,14 @@ def evaluate(generated, real=None, *, extractor: str | Sequence[str] = "efficien
         The contents of evaluation.json: {"format", "generated": what was scored, "evaluations": [{the protocol,
         "scores": {name: {"values", "mean", "spread", "floor", "ratio"}}, ...}, ...], "ms_ssim"}. `spread` is the
         standard deviation over the seeds (None for one), `floor` the score of real images against others, `ratio`
-        mean over floor (None for KID, whose floor is 0 up to its error).
+        mean over floor (None for KID, whose floor is 0 up to its error, and where the floor had fewer images).
 
     Raises:
-        ValueError: too few images, images of different sizes, unreadable files, a bad argument.
+        ValueError: too few images, images of different sizes, unreadable files, a bad argument, or without `real`
+            other images than those that the generator was trained on.
     """
     subject = _subject(generated, truncation, weights, seeds)
-    reference = _real(real, subject, data_dir, notify)
+    reference = _real(real, subject, images, fit, data_dir, notify)
     if images < LEAST or min(len(reference.train), len(reference.other)) < LEAST:
         raise ValueError(f"a comparison needs at least {LEAST} images on each side. "
                          f"Received: {images} wanted, {len(reference.train)} and {len(reference.other)} real images")
@@ -83,6 +90,8 @@ class _Subject:
     shape: tuple[int, ...]  # H, W, C
     available: int | None  # images, if they are a fixed set
     recipe: Any = None
+    trained_on: str | None = None  # fingerprint
+    remote: bool = False  # from the Hub: its recipe must not name files of this machine
 
 
 @dataclass(frozen=True)
@@ -108,37 +117,41 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
         raise ValueError(f"give at least one seed, and none twice. Received: {list(seeds)}")
     generator = generated if isinstance(generated, Generator) else load_generator(generated, weights)
     info = generator.info
+    file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[generator.weights]
     description = {
         "name": info.get("name", generator.recipe.name), "network": generator.recipe.model.network,
-        "recipe_sha256": generator.recipe.digest, "images_seen": info.get("images"), "weights": weights,
-        "generator_sha256": info.get("files", {}).get("generator.safetensors", {}).get("sha256"),
+        "recipe_sha256": generator.recipe.digest, "images_seen": info.get("images"), "weights": generator.weights,
+        "generator_sha256": info.get("files", {}).get(file, {}).get("sha256"),
         "truncation": truncation, "seeds": list(seeds)}
     size, channels = generator.recipe.data.resolution, generator.recipe.data.channels
     return _Subject(description, lambda seed, count: generator.batches(count, seed, truncation, features.BATCH_SIZE),
-                    tuple(seeds), (size, size, channels), None, generator.recipe)
+                    tuple(seeds), (size, size, channels), None, generator.recipe,
+                    info.get("data", {}).get("fingerprint"), str(name).startswith("hf://"))
 
 
-def _real(real, subject: _Subject, data_dir: str | None, notify) -> _Real:
+def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str | None, notify) -> _Real:
     if isinstance(real, np.ndarray):
         _require_images(real)
-        real = np.random.default_rng(0).permutation(real)
-        train, other, store = *_halves(real), None
+        train, other, store = *_halves(real, images), None
         fingerprint, description = _digest(real), {"source": "an array", "split": "one half", "floor": "other half"}
     else:
         source = real or (subject.recipe and subject.recipe.data.source)
-        if not source:
+        if not source or (not real and subject.remote and not source.startswith("tfds:")):
             raise ValueError("say which real images to compare with, as --data tfds:NAME, a folder or an .npz file. "
                              f"Received: {source!r}")
-        fit = subject.recipe.data.fit if subject.recipe else "crop"
+        fit = fit or (subject.recipe.data.fit if subject.recipe else "crop")
         store = data.prepare(str(source), resolution=subject.shape[0], channels=subject.shape[2], fit=fit,
                              data_dir=data_dir, notify=notify)
         fingerprint = store.fingerprint
+        if not real and subject.trained_on not in (None, fingerprint):
+            raise ValueError("these are not the images that the generator was trained on; name those to compare with, "
+                             f"as --data tfds:NAME, a folder or an .npz file. Received: {source!r}")
         description = {"source": str(source), "fit": fit, "skipped_files": len(store.skipped)}
         if len(store.heldout) >= FLOOR_LEAST:
             train, other = store.images, store.heldout
             description |= {"split": "training images", "floor": "held-out images"}
         else:
-            train, other = _halves(np.random.default_rng(0).permutation(store.images))
+            train, other = _halves(store.images, images)
             description |= {"split": "one half of the training images", "floor": "other half"}
     if train.shape[1:] != subject.shape:
         raise ValueError("generated and real images must have the same size and channels. "
@@ -147,22 +160,27 @@ def _real(real, subject: _Subject, data_dir: str | None, notify) -> _Real:
 
 
 def _evaluation(extractor, subject: _Subject, reference: _Real, images: int) -> dict[str, Any]:
-    wanted = min(images, subject.available or images)
-    count, floor_count = min(wanted, len(reference.train)), min(wanted, len(reference.other))
+    count = min(images, subject.available or images, len(reference.train))
+    floor_count = min(count, len(reference.other))
+    if floor_count < count:
+        warnings.warn(f"there are {floor_count:,} other real images for a floor of {count:,}, which makes it larger: "
+                      "no ratio is taken", UserWarning, stacklevel=2)
     train = features.kept(extractor, reference.train, reference.fingerprint, "real", count)
     other = features.kept(extractor, reference.other, reference.fingerprint, "real, held out", floor_count)
     floor = scores(train, other, extractor.score)
     runs, logits = [], []
     for seed in subject.seeds:
-        fake = features.extract(extractor, subject.draw(seed, wanted), wanted, f"generated, seed {seed}")
+        fake = features.extract(extractor, subject.draw(seed, count), count, f"generated, seed {seed}")
         runs.append(scores(train, fake, extractor.score))
         logits.append(fake.logits)
     result = {
         "extractor": {"name": extractor.name, "weights_sha256": extractor.weights_sha256,
                       "resizer": extractor.resizer, "dimensions": extractor.dimensions},
         "real": reference.description | {"count": count, "floor_count": floor_count},
-        "generated_count": wanted, "settings": SETTINGS,
-        "scores": {name: _summary(name, [run[name] for run in runs], floor[name]) for name in floor}}
+        "generated_count": count,
+        "settings": SETTINGS | {"kernel_subset_size": min(count, SETTINGS["kernel_subset_size"])},
+        "scores": {name: _summary([run[name] for run in runs], floor[name],
+                                  floor_count == count and not name.startswith("KID")) for name in floor}}
     if hasattr(extractor, "classes"):
         shares = [np.bincount(np.argmax(part, axis=-1), minlength=len(extractor.classes)) / len(part)
                   for part in (train.logits, np.concatenate(logits))]
@@ -172,11 +190,10 @@ def _evaluation(extractor, subject: _Subject, reference: _Real, images: int) -> 
     return result
 
 
-def _summary(name: str, values: list[float], floor: float) -> dict[str, Any]:
+def _summary(values: list[float], floor: float, comparable: bool) -> dict[str, Any]:
     mean = float(np.mean(values))
-    comparable = floor > 0 and not name.startswith("KID")  # which is 0 for real images, up to its standard error
     return {"values": values, "mean": mean, "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            "floor": floor, "ratio": mean / floor if comparable else None}
+            "floor": floor, "ratio": mean / floor if comparable and floor > 0 else None}
 
 
 def _similarity(subject: _Subject, reference: _Real, images: int) -> dict[str, Any]:
@@ -199,14 +216,16 @@ def read_images(path: Path) -> np.ndarray:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 images = archive["images"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"the file cannot be read as images of np.savez ({error}). "
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise ValueError(f"the file cannot be read as \"images\" of np.savez ({error}). "
                              f"Received: {str(path)!r}") from None
         return images if images.ndim == 4 else images[..., None]
     arrays = []
     for file in _image_files(path):
         try:
             with Image.open(file, formats=data.FILE_FORMATS) as image:
+                if image.mode not in ("1", "L", "P", "RGB") or image.has_transparency_data:
+                    raise ValueError(f"mode {image.mode}; give 8-bit grey or RGB without transparency")
                 grey = image.mode in ("1", "L")
                 arrays.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
         except Exception as error:  # Pillow's decoders raise nearly anything
@@ -225,7 +244,7 @@ def _is_images(path: Path) -> bool:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
 
 
 def _require_images(images: np.ndarray) -> None:
@@ -238,8 +257,10 @@ def _batches(images: np.ndarray, seed: int, count: int) -> Iterator[np.ndarray]:
     return features.in_batches(images[np.random.default_rng(seed).permutation(len(images))[:count]])
 
 
-def _halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return images[:len(images) // 2], images[len(images) // 2:]
+def _halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two sets of the same images of up to `count`, chosen by seed 0, with none in common."""
+    order, half = np.random.default_rng(0).permutation(len(images)), len(images) // 2
+    return tuple(images[np.sort(part[:count])] for part in (order[:half], order[half:]))
 
 
 def _digest(images: np.ndarray) -> str:

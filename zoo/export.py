@@ -47,8 +47,8 @@ def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str
             leaves what it was.
 
     Raises:
-        ValueError: unknown name or format, `out` cannot be written, the network has no such format, or the
-            optional package tf2onnx is missing.
+        ValueError: unknown name or format, `out` cannot be written, the network has no such format, JAX runs where
+            TensorFlow must, or the optional package tf2onnx is missing.
     """
     out = Path(out)
     if format not in WRITERS:
@@ -59,6 +59,9 @@ def export(name: str | Path, format: str, out: str | Path, notify: Callable[[str
     if not suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ValueError(f"the format {format} is a new folder, and there is something already; remove that or name "
                          f"another. Received: {str(out)!r}")
+    if format in ("onnx", "savedmodel") and keras.backend.backend() != "tensorflow":
+        raise ValueError(f"the format {format} is written by TensorFlow; install it and set KERAS_BACKEND=tensorflow. "
+                         f"Received: {format!r} with KERAS_BACKEND={keras.backend.backend()}")
     if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
         raise ValueError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
     if license is not None and (format != "checkpoint" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", license)):

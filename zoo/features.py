@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,7 +55,7 @@ def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int,
         pass
     batches = (images[some] for some in in_batches(chosen(len(images), count)))
     found = extract(extractor, batches, count, part, quiet=quiet)
-    with replacing(file) as temporary:
+    with contextlib.suppress(OSError), replacing(file) as temporary:  # a full disk costs the next time, not this
         save_file(found._asdict(), temporary)
     return found
 

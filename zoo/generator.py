@@ -28,7 +28,7 @@ def load_generator(name: str | Path, weights: str = "ema") -> Generator:
     opened = checkpoint.open_checkpoint(hub.resolve(name))
     model, _ = networks.build(opened.recipe, precision="float32")
     checkpoint.assign(checkpoint.by_path(model.variables), _weights(opened, weights), "generator")
-    return Generator(model, opened.recipe, opened.info)
+    return Generator(model, opened.recipe, opened.info, weights)
 
 
 def _weights(opened: checkpoint.Checkpoint, kind: str) -> dict[str, np.ndarray]:
@@ -49,10 +49,11 @@ class Generator:
         model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1].
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
+        weights: "ema" or "raw", as in `load_generator`.
     """
 
-    def __init__(self, model, recipe: Recipe, info: dict) -> None:
-        self.model, self.recipe, self.info = model, recipe, info
+    def __init__(self, model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
+        self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
         """Draws images.

@@ -103,7 +103,7 @@ def _assemble(name: str | Path, folder: Path, repository: str, license: str | No
     own = checkpoint.locate(source, "README.md")
     export.export(source, "checkpoint", folder, notify, license)
     _add_keras(folder)
-    if os.path.isfile(own):
+    if os.path.isfile(own) and license is None:
         shutil.copyfile(own, folder / "README.md")
     else:
         (folder / "README.md").write_text(card.render(card.read(folder), f"hf://{repository}"))

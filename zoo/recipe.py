@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 RECIPES = Path(__file__).parent / "recipes"
 if not RECIPES.is_dir():  # a source checkout; in the wheel the recipes lie inside the package
     RECIPES = Path(__file__).parent.parent / "recipes"
+LEAST_KID_IMAGES = 20  # with fewer it says nothing
 
 
 @dataclass(frozen=True)
@@ -310,6 +311,9 @@ def _check(recipe: Recipe) -> None:
     if loss.name == "wasserstein" and not loss.gradient_penalty and network != "sngan":
         raise ValueError("a Wasserstein critic must be Lipschitz (Arjovsky 2017): set loss.gradient_penalty, 10 in "
                          f"Gulrajani 2017, with another network than dcgan. Received: {network!r} without a penalty")
+    if 0 < recipe.log.kid_images < LEAST_KID_IMAGES:
+        raise ValueError(f"log.kid_images must be at least {LEAST_KID_IMAGES}, or 0 to leave KID out. "
+                         f"Received: {recipe.log.kid_images}")
     if augment.ada and augment.diffaugment:
         raise ValueError("augment.ada and augment.diffaugment do the same work; choose one. "
                          f"Received: ada=true, diffaugment={list(augment.diffaugment)}")

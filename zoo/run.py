@@ -45,7 +45,8 @@ class Run:
                 raise ValueError(f"the run was started with another recipe ({'; '.join(changes)}); resume it with its "
                                  f"own, or train into a new folder. Received: {str(self.path)!r}")
             return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(
+                not file.name.startswith(PARTIAL) for file in self.path.iterdir())):
             raise ValueError("the folder for the run exists and is not a run; choose another. "
                              f"Received: {str(self.path)!r}")
         require_writable(self.path)
@@ -80,10 +81,12 @@ class Run:
         return entries
 
     def rewind(self, step: int) -> None:
-        """Forgets the log lines after `step`, to be written again, and what a killed process left half-written."""
+        """Forgets the log lines after `step`, to be written again, but for those that tell of a rollback, and what a
+        killed process left half-written."""
         for leftover in (*self.path.glob(f"{PARTIAL}*"), *self.path.glob(f"*/{PARTIAL}*")):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        kept = [json.dumps(entry) + "\n" for entry in self.entries() if entry["step"] <= step]
+        kept = [json.dumps(entry) + "\n" for entry in self.entries()
+                if entry["step"] <= step or "rollback" in entry]
         with replacing(self.path / "log.jsonl") as temporary:
             temporary.write_text("".join(kept))
 

@@ -21,7 +21,7 @@ from zoo.estimate import parameters
 from zoo.gan import GAN
 from zoo.generator import Generator
 from zoo.quality import Quality
-from zoo.recipe import Recipe
+from zoo.recipe import LEAST_KID_IMAGES, Recipe
 from zoo.run import Run
 from zoo.watch.watcher import Failing, Watcher
 
@@ -61,9 +61,9 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
 
 def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], None]) -> Run:
     """`train` under the strategy that is in effect, with the images at hand."""
-    if recipe.schedule.batch_size % backend.replicas():
-        raise ValueError(f"schedule.batch_size must be a multiple of the {backend.replicas()} replicas. "
-                         f"Received: {recipe.schedule.batch_size}")
+    if recipe.schedule.batch_size % backend.devices():
+        raise ValueError(f"schedule.batch_size must be a multiple of the {backend.devices()} devices that share it, or "
+                         f"the strategy none. Received: {recipe.schedule.batch_size}")
     if recipe.loss.name == "relativistic" and backend.replicas() > 1:
         raise ValueError("the relativistic loss compares with the mean over the whole batch, which a replica does not "
                          "see; use the strategy none, or another loss. Received: several replicas")
@@ -80,8 +80,8 @@ def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], 
     if backend.is_chief():  # data, networks and start are there: from here on, something is written
         run.start(recipe)
         recorder = Recorder(gan, store, run)
-        if recipe.start and not latest:
-            recorder.checkpoint(0)  # from now on, the run goes on without the checkpoint it started from
+        if (recipe.start or recipe.watch != "warn") and not latest:
+            recorder.checkpoint(0)  # to go on without the checkpoint it started from, or to roll back to
     try:
         done = loop(gan, store, recorder)
     except (NonFinite, Failing) as failure:
@@ -89,6 +89,9 @@ def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], 
             recorder.failed(failure)
         if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
             raise
+        done = None
+    if done is None:
+        del gan, recorder
         return _train(recipe, run, store, notify)
     if not done:
         notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
@@ -114,7 +117,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
         if recorder and first == 0:
             recorder.watch(0, {})
             clock = time.monotonic()
-        for step, batch in feed(gan, store, first):
+        for step, batch in feed(gan, store, first, engine):
             r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
             logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
             step += 1
@@ -130,7 +133,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
                     recorder.watch(step, {**numbers, "images_per_second": round(rate, 1)})
                     bar.set_postfix_str(summary(numbers) + recorder.alarm)
                 if recorder and saving:
-                    recorder.checkpoint(step)
+                    recorder.checkpoint(step, hurry=interrupted())
                 if recorder and recipe.watch != "warn":
                     recorder.require_healthy()
                 window, clock = step, time.monotonic()
@@ -139,13 +142,13 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
     return True
 
 
-def feed(gan: GAN, store: data.Store, first: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """(step, batch) from step `first` to the end; the next batch is made while the current one is used."""
+def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Iterator[tuple[int, dict]]:
+    """(step, batch) from step `first` to the end; the next batch is made and sent while the current one is used."""
     recipe, plan = gan.recipe, gan.recipe.schedule
     batches = data.Batches(store.images, seed=recipe.seed, batch_size=plan.batch_size, d_steps=plan.d_steps)
 
-    def make(step: int) -> dict[str, np.ndarray]:
-        return {"real": batches[step], **noise.batch(recipe, gan.generator, step)}
+    def make(step: int) -> dict:
+        return engine.transfer({"real": batches[step], **noise.batch(recipe, gan.generator, step)})
 
     with ThreadPoolExecutor(max_workers=1) as maker:
         coming = maker.submit(make, first)
@@ -162,7 +165,8 @@ class Recorder:
 
         self.gan, self.store, self.run = gan, store, run
         self.images_per_step = gan.recipe.schedule.images_per_step
-        self.quality = Quality(store, gan.recipe.log.kid_images) if gan.recipe.log.kid_images else None
+        count = gan.recipe.log.kid_images
+        self.quality = Quality(store, count) if count and len(store.images) >= LEAST_KID_IMAGES else None
         step = int(np.asarray(gan.step))
         run.rewind(step)
         self.watcher = Watcher(gan, store, run.entries())
@@ -201,24 +205,22 @@ class Recorder:
         """Logs why training ended."""
         if isinstance(failure, NonFinite):
             self.log(int(np.asarray(self.gan.step)), {}, non_finite=str(failure))
-        self.events.flush()
+        self.events.close()
 
-    def checkpoint(self, step: int) -> None:
-        """Saves everything, with a grid of the fixed latents and the KID that tells which checkpoint is the best."""
+    def checkpoint(self, step: int, hurry: bool = False) -> None:
+        """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
         generator = Generator(self.gan.ema, self.gan.recipe, {})
         sheet = pictures.grid(generator.sample(64))
-        quality = {}
-        if self.quality:
-            quality["kid"], quality["kid_error"] = self.quality(generator.sample(self.quality.count, seed=1))
-            raw = Generator(self.gan.generator, self.gan.recipe, {})
-            quality["kid_raw"], _ = self.quality(raw.sample(self.quality.count, seed=1))
+        quality = {} if hurry or not self.quality else self.quality(generator, Generator(
+            self.gan.generator, self.gan.recipe, {}, "raw"))
+        if quality:
             self.watch(step, quality)
-        self.run.add_samples(step * self.images_per_step, sheet)
         arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}
                   for file, variables in self.gan.saved().items()}
         checkpoint.save(self.run.checkpoint_path(step), self.gan.recipe, arrays,
                         {**description(self.gan, self.store, step), **quality, "healthy": not self.watcher.failing},
                         {"samples.png": pictures.png(sheet)})
+        self.run.add_samples(step * self.images_per_step, sheet)
         self.run.prune()
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
         self.events.flush()
@@ -305,6 +307,7 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
     old = checkpoint.open_checkpoint(folder).recipe
     changes = {"name": Path(out).name, "start": hub.pinned(name, folder), "data.source": source,
                "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
+    changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, -(-changes["schedule.images"] // 5))
     recipe = old.replace(**(changes | overrides))
     with backend.strategy(strategy).scope():
         store = _prepare(recipe, data_dir, notify)

@@ -4,6 +4,7 @@
     input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
     compiled(function, state)             a function of arrays that reads variables, compiled; it changes none
     replicas()                            copies of the model that train together
+    devices()                             devices that share a batch
     workers()                             processes that train together
     is_chief()                            whether this process is the one that writes
     Engine(gan)                           runs the compiled `gan.update` on numpy batches
@@ -12,12 +13,23 @@
 
 from __future__ import annotations
 
-import keras
+import os
+
+try:
+    import keras
+
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        raise ValueError(f"not {keras.backend.backend()}")
+except (ImportError, ValueError) as error:
+    raise ValueError(f"ganzoo runs on TensorFlow and JAX ({error}): install one, pip install tensorflow or pip install "
+                     "jax, and set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. "
+                     f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}") from None
 
 if keras.backend.backend() == "tensorflow":
     from zoo.backend.tensorflow import (
         Engine,
         compiled,
+        devices,
         input_gradient,
         is_chief,
         replicas,
@@ -25,10 +37,18 @@ if keras.backend.backend() == "tensorflow":
         value_and_grad,
         workers,
     )
-elif keras.backend.backend() == "jax":
-    from zoo.backend.jax import Engine, compiled, input_gradient, is_chief, replicas, strategy, value_and_grad, workers
 else:
-    raise ValueError("ganzoo runs on TensorFlow and JAX; set KERAS_BACKEND to tensorflow or jax. "
-                     f"Received: {keras.backend.backend()!r}")
+    from zoo.backend.jax import (
+        Engine,
+        compiled,
+        devices,
+        input_gradient,
+        is_chief,
+        replicas,
+        strategy,
+        value_and_grad,
+        workers,
+    )
 
-__all__ = ["Engine", "compiled", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad", "workers"]
+__all__ = ["Engine", "compiled", "devices", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad",
+           "workers"]

@@ -59,6 +59,12 @@ def replicas() -> int:
     return 1
 
 
+def devices() -> int:
+    """How many devices share a batch."""
+    distribution = keras.distribution.distribution()
+    return distribution.device_mesh.devices.size if distribution else 1
+
+
 def workers() -> int:
     """How many processes train together."""
     return jax.process_count()
@@ -94,7 +100,7 @@ def strategy(name: str = "auto") -> Strategy:
 
 
 class Engine:
-    """Runs `gan.update` compiled, from global batches of numpy arrays.
+    """Runs `gan.update` compiled, from global batches of arrays.
 
     Between `sync` calls the weights live here, donated from step to step; the variables are then out of date, and
     reading them is an error of JAX.
@@ -103,16 +109,24 @@ class Engine:
     def __init__(self, gan) -> None:
         self._gan = gan
         self._variables = [*gan.variables, *gan.optimizer.variables]
+        self._distribution = keras.distribution.distribution()  # of this thread
         self._state = None
         self._functions = {}
 
-    def run(self, players: tuple[str, ...], batch: dict[str, np.ndarray]) -> dict:
+    def transfer(self, batch: dict[str, np.ndarray]) -> dict:
+        """Sends a batch on its way to the devices, its rows split over them, and does not wait; for any thread."""
+        if self._distribution is None:
+            return jax.device_put(batch)
+        return {name: keras.distribution.distribute_tensor(value, self._distribution.get_data_layout(value.shape))
+                for name, value in batch.items()}
+
+    def run(self, players: tuple[str, ...], batch: dict) -> dict:
         """One training step in which the given players ("d", "g") move; returns scalar logs, not waited for."""
         if self._state is None:
             self._state = [variable.value for variable in self._variables]
         if players not in self._functions:
             self._functions[players] = self._compile(players)
-        self._state, logs = self._functions[players](self._state, self._distribute(batch))
+        self._state, logs = self._functions[players](self._state, self.transfer(batch))
         return logs
 
     def sync(self) -> None:
@@ -133,10 +147,3 @@ class Engine:
             return [scope.get_current_value(variable) for variable in self._variables], logs
 
         return jax.jit(step, donate_argnums=0)
-
-    def _distribute(self, batch):
-        distribution = keras.distribution.distribution()
-        if distribution is None:
-            return jax.device_put(batch)
-        return {name: keras.distribution.distribute_tensor(value, distribution.get_data_layout(value.shape))
-                for name, value in batch.items()}

@@ -89,6 +89,11 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
+def devices() -> int:
+    """How many devices share a batch: one for each replica."""
+    return replicas()
+
+
 def workers() -> int:
     """How many processes train together under the current strategy."""
     resolver = tf.distribute.get_strategy().cluster_resolver
@@ -116,6 +121,10 @@ class Engine:
         self._gan = gan
         self._strategy = tf.distribute.get_strategy()
         self._functions = {}
+
+    def transfer(self, batch: dict[str, np.ndarray]) -> dict:
+        """The batch as it is: `run` hands each replica its rows."""
+        return batch
 
     def run(self, players: tuple[str, ...], batch: dict[str, np.ndarray]) -> dict:
         """One training step in which the given players ("d", "g") move; returns scalar logs as tensors."""

@@ -21,6 +21,8 @@ OPTIONS = [
                  help="StyleGAN-lite's psi."),
     click.option("--weights", default="ema", show_default=True, type=click.Choice(["ema", "raw"]),
                  help="The average, or in a run the generator that is trained itself."),
+    click.option("--fit", type=click.Choice(["crop", "pad"]),
+                 help="How real images reach the size of the generated.  [default: as in training; crop for files]"),
     click.option("--data-dir", help="Where TFDS keeps its data sets."),
 ]
 
@@ -84,17 +86,22 @@ def compare(names, out, **options) -> None:
     for name in dict.fromkeys(names):
         say(name)
         results[name] = _evaluate(name, options)
-    with files.replacing(Path(out).with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n")
+        with files.replacing(Path(out).with_suffix(".json")) as temporary:  # after each: a later one may fail
+            temporary.write_text(json.dumps(results, indent=2) + "\n")
     pictures.comparison(results, Path(out))
+    protocols = {(part["real"]["fingerprint"], part["generated_count"]) for result in results.values()
+                 for part in result["evaluations"]}
+    if len(protocols) > 1:
+        say("warning: not all were compared with the same images, or with as many; their scores do not compare")
     for i, extractor in enumerate(options["extractors"]):
         rows = {name: result["evaluations"][i]["scores"] for name, result in results.items()}
         shown = [score for score in next(iter(rows.values())) if not score.endswith(ERROR)]
         click.echo(f"{extractor:28}" + "".join(f"{score:>20}" for score in shown))
         for row, scores in rows.items():
             click.echo(f"{row[-27:]:28}" + "".join(f"{measured(scores[score]):>20}" for score in shown))
-        floors = next(iter(rows.values()))
-        click.echo(f"{'floor':28}" + "".join(f"{number(floors[score]['floor']):>20}" for score in shown))
+        floors = dict.fromkeys(tuple(number(scores[score]["floor"]) for score in shown) for scores in rows.values())
+        for floor in floors:
+            click.echo(f"{'floor':28}" + "".join(f"{value:>20}" for value in floor))
     say(f"wrote {out} and {Path(out).with_suffix('.json')}")
 
 
@@ -102,7 +109,7 @@ def _evaluate(name: str, options: dict) -> dict:
     load_backend()
     return zoo.evaluate(name, options["data"], extractor=options["extractors"], images=options["images"],
                         seeds=range(options["seeds"]), truncation=options["truncation"], weights=options["weights"],
-                        data_dir=options["data_dir"], notify=say)
+                        fit=options["fit"], data_dir=options["data_dir"], notify=say)
 
 
 def table(evaluation: dict) -> list[str]:

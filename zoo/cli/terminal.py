@@ -28,14 +28,18 @@ class Group(click.Group):
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend without what TensorFlow's C++ prints before one can set its log level."""
+    """Imports the engine without what TensorFlow's C++ prints before one can set its log level.
+
+    Raises:
+        ValueError: KERAS_BACKEND names none of ours, or none is installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     with tempfile.TemporaryFile() as nowhere:
         stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
-            importlib.import_module("keras")
+            importlib.import_module("zoo.backend")
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

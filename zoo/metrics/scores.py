@@ -21,10 +21,9 @@ def scores(real, fake, frechet_name: str) -> dict[str, float]:
             distance and the Inception Score are named after it.
     """
     suffix = frechet_name.removeprefix("FID").removeprefix("FD")
-    size = SETTINGS["kernel_subset_size"]
-    enough = min(len(real.features), len(fake.features)) > size
-    kernel, kernel_error = kernel_distance(real.features, fake.features, SETTINGS["kernel_subsets"],
-                                           size if enough else None)
+    size = min(SETTINGS["kernel_subset_size"], len(real.features), len(fake.features))
+    subsets = 1 if size == len(real.features) == len(fake.features) else SETTINGS["kernel_subsets"]
+    kernel, kernel_error = kernel_distance(real.features, fake.features, subsets, size)
     balls = neighbour_scores(real.features, fake.features, SETTINGS["precision_recall_k"],
                              SETTINGS["density_coverage_k"])
     return {

@@ -76,8 +76,11 @@ def diagnose(path: str | Path) -> Diagnosis:
     last = max(entry["step"] for entry in entries)
     if last < recipe.schedule.steps:
         growing = time.time() - (run.path / "log.jsonl").stat().st_mtime < GROWING_SECONDS
-        notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,}"
-                     + (" and seems to go on; look again later." if growing else " and was not finished."))
+        if recipe.watch == "stop" and any(finding.level == "stop" and finding.lasting for finding in findings):
+            state = "and was stopped by the watcher."
+        else:
+            state = "and seems to go on; look again later." if growing else "and was not finished."
+        notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,} {state}")
     rollbacks = [entry for entry in entries if "rollback" in entry]
     notes += [f"Rolled back from step {entry['rollback'].get('from_step')} to {entry['step']}, with half the rates: "
               f"{entry['rollback'].get('why')}" for entry in rollbacks if isinstance(entry["rollback"], dict)]

@@ -8,7 +8,9 @@ beside the image stores. That of Fashion-MNIST ships, so that scores from it com
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import sys
 from pathlib import Path
 
 import keras
@@ -39,12 +41,12 @@ class Classifier:
         Raises:
             ValueError: the images have no labels, or none are held out to test it on.
         """
-        if store.labels is None or not len(store.heldout):
+        if store is None or store.labels is None or not len(store.heldout):
             raise ValueError("a classifier needs labelled images, some of them held out; take another extractor. "
-                             f"Received: {store.source!r}")
+                             f"Received: {'an array' if store is None else repr(store.source)}")
         self.classes = store.classes or tuple(map(str, range(int(store.labels.max()) + 1)))
         self.name = f"classifier:{store.path.name.rsplit('-', 2)[0]}"
-        file = kept(store.fingerprint)
+        file = kept(store)
         if not file.exists():
             model = trained(store, len(self.classes))
             arrays = {variable.path: np.asarray(variable, np.float16) for variable in model.weights}
@@ -84,8 +86,13 @@ def trained(store, classes: int) -> keras.Model:
     steps = EPOCHS * -(-len(store.images) // BATCH_SIZE)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), {"logits": loss})
-    model.fit(store.images, {"logits": store.labels}, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=2)
+    model.fit(store.images, {"logits": store.labels}, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=0,
+              callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=said)])
     return model
+
+
+def said(epoch: int, logs: dict) -> None:
+    print(f"training a classifier of the real images: epoch {epoch + 1} of {EPOCHS}", file=sys.stderr, flush=True)
 
 
 def accuracy(model: keras.Model, store) -> np.ndarray:
@@ -94,8 +101,11 @@ def accuracy(model: keras.Model, store) -> np.ndarray:
     return np.float32(np.mean(np.argmax(logits, axis=-1) == store.heldout_labels)).reshape(1)
 
 
-def kept(fingerprint: str) -> Path:
-    """The file of the classifier of the images with that fingerprint: the one that ships, or one in the cache."""
-    name = f"classifier-{fingerprint[:16]}.safetensors"
+def kept(store) -> Path:
+    """The file of the classifier of these images, labels and classes: the one that ships, or one in the cache."""
+    key = hashlib.sha256(json.dumps([store.fingerprint, store.classes]).encode())
+    for labels in (store.labels, store.heldout_labels):
+        key.update(np.asarray(labels, np.int64).tobytes())
+    name = f"classifier-{key.hexdigest()[:16]}.safetensors"
     cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "classifiers"
     return SHIPPED / name if (SHIPPED / name).exists() else cache / name
