@@ -115,7 +115,7 @@ def test_stop_keeps_the_last_healthy_checkpoint_and_says_which_to_use(recipe, tm
     with pytest.raises(Failing, match=r"last healthy: .*step-000000008.*ganzoo doctor"):
         zoo.train(recipe.replace(watch="stop"), tmp_path / "run", notify=quiet)
     run = Run(tmp_path / "run")
-    assert run.checkpoints() == [run.checkpoint_path(8)]
+    assert run.checkpoints() == [run.checkpoint_path(0), run.checkpoint_path(8)]
     assert run.entries()[-1]["step"] == 12
 
 
