@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import time
 import tracemalloc
 
 import numpy as np
@@ -90,9 +89,7 @@ def test_the_batch_size_changes_nothing(generator):
 
 
 def test_batches_are_made_when_they_are_asked_for(generator):
-    start = time.process_time()
     batch = next(generator.batches(10 ** 9))
-    assert time.process_time() - start < 5  # seconds
     np.testing.assert_array_equal(batch, generator.sample(64))
 
 

@@ -1,28 +1,34 @@
-"""The JAX engine takes the same steps: each backend in a process of its own, from the same weights, images and noise.
+"""JAX does what TensorFlow does: the same steps and pictures; runs go on under the other; several devices are one.
 
-float32 leaves two things to rounding, and training magnifies a difference there a thousandfold; the settings here keep
-clear of both. A ReLU's slope jumps at 0: the networks are narrow and their biases start at 1 or -1, not at 0. Adam
-divides by the gradient's size even where the true gradient is 0 (a bias before batch normalisation): epsilon is 1e-3.
-With them, TensorFlow itself stays within 6e-6 when its initial weights change by 1e-7; without, it does not.
+float32 leaves two things to rounding, and twenty steps magnify a difference there a thousandfold; the settings here
+keep clear of both. A ReLU's slope jumps at 0: the networks are narrow and their biases start at 1 or -1, not at 0.
+Adam divides by the gradient's size even where the true gradient is 0 (a bias before batch normalisation): epsilon is
+1e-3. With them, TensorFlow stays within 6e-6 of itself when its initial weights change by 1e-7; without, it does not.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import zoo
+from zoo import checkpoint
+from zoo.run import Run
+
 STEPS = """
 import json, sys
 import numpy as np
-from zoo import backend, noise, recipe
+from zoo import backend, networks, noise, recipe
 from zoo.gan import GAN
+from zoo.generator import Generator
 
 arrays = {}
 y, x = np.mgrid[:32, :32, :1][:2] * 2 * np.pi / 32
-for values in json.loads(sys.argv[1]):
+for values in json.loads(sys.argv[2]):
     chosen = recipe.from_dict(values)
     gan = GAN(chosen)
     rng = np.random.default_rng(0)
@@ -31,7 +37,7 @@ for values in json.loads(sys.argv[1]):
         if not np.asarray(variable).any():
             size = 0.1 if variable.path.startswith("to_image") or len(variable.shape) == 0 else 1.0
             variable.assign(rng.choice([-size, size], variable.shape))
-    before = [np.array(variable) for variable in trained]
+    before = [np.asarray(variable).copy() for variable in trained]
     engine = backend.Engine(gan)
     for step in range(20):
         shape = (chosen.schedule.batch_size, 1, 1, 1, 3)
@@ -41,32 +47,102 @@ for values in json.loads(sys.argv[1]):
     engine.sync()
     arrays |= {f"{chosen.name}: {file}: {name}": np.asarray(variable)
                for file, variables in gan.saved().items() for name, variable in variables.items()}
+    latents = noise.latents(gan.generator, (8,), np.random.default_rng(1))
+    arrays[f"{chosen.name}: images"] = np.asarray(networks.generate(gan.ema, latents))
+    arrays[f"levels: {chosen.name}"] = Generator(gan.ema, chosen, {}).sample(8, seed=1)
     arrays[f"moved: {chosen.name}"] = np.median([np.linalg.norm(variable - start) / np.linalg.norm(start)
                                                  for variable, start in zip(trained, before)])
-np.savez(sys.argv[2], **arrays)
+np.savez(sys.argv[1], **arrays)
 """
 SIZES = {"dcgan": (4, 16), "wgan-gp": (8, 16), "sngan": (8, 16), "stylegan-lite": (1, 8)}  # channels, batch
 
+RUNS = """
+import sys
+import numpy as np
+import zoo
+from zoo.run import Run
+run, images, tuned, samples = sys.argv[1:]
+zoo.train(Run(run).recipe, run, notify=print)
+zoo.finetune(run, images, tuned, images=32, notify=print)
+np.save(samples, zoo.load_generator(run).sample(8, seed=1))
+"""
+
+TRAIN = """
+import json, sys
+import zoo
+from zoo import recipe
+zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], notify=print)
+"""
+
+
+def python(backend: str, script: str, *arguments, devices: int = 1) -> None:
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"  # compiles faster
+    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
+                   env=os.environ | {"KERAS_BACKEND": backend, "XLA_FLAGS": flags})
+
+
+def arrays(path) -> dict[str, np.ndarray]:
+    """The weights of both networks in a checkpoint."""
+    opened = checkpoint.open_checkpoint(path)
+    return {f"{file}: {name}": array for file in ("generator", "discriminator")
+            for name, array in opened.arrays(file).items()}
+
+
+def assert_near(ours: dict, theirs: dict, error: float) -> None:
+    """The norm of each difference is at most `error` times the norm."""
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        assert np.linalg.norm(ours[name] - array) <= error * np.linalg.norm(array), name
+
 
 @pytest.fixture
-def weights(small, tmp_path):
-    """{backend: {name: array}} after 20 steps of the four networks."""
+def recipe(small, images):
+    """Twelve steps of DCGAN, a checkpoint every four."""
+    return small("dcgan-fashion-mnist", **{
+        "data.source": images, "schedule.images": 48, "log.checkpoint_every_images": 16,
+        "optimizer.d.epsilon": 1e-3, "optimizer.g.epsilon": 1e-3})
+
+
+def test_twenty_steps_give_the_weights_and_the_pictures_of_tensorflow(small, tmp_path):
     recipes = [small(f"{network}-cifar10", **{
         "model.latent_dim": 16, "model.g_channels": channels, "model.d_channels": channels,
         "schedule.batch_size": batch, "schedule.d_steps": 1,
         "optimizer.d.epsilon": 1e-3, "optimizer.g.epsilon": 1e-3}).to_dict()
         for network, (channels, batch) in SIZES.items()]
     for backend in ("tensorflow", "jax"):
-        subprocess.run([sys.executable, "-c", STEPS, json.dumps(recipes), str(tmp_path / f"{backend}.npz")],
-                       env=os.environ | {"KERAS_BACKEND": backend}, check=True)
-    return {backend: dict(np.load(tmp_path / f"{backend}.npz")) for backend in ("tensorflow", "jax")}
+        python(backend, STEPS, tmp_path / f"{backend}.npz", json.dumps(recipes))
+    ours, theirs = (dict(np.load(tmp_path / f"{backend}.npz")) for backend in ("jax", "tensorflow"))
+    for name in (recipe["name"] for recipe in recipes):
+        assert theirs[f"moved: {name}"] > 1e-4
+        assert np.abs(ours[f"levels: {name}"].astype(int) - theirs[f"levels: {name}"]).max() <= 1
+    kept = [name for name in ours if "_adam/" not in name and not name.startswith(("moved", "levels"))]
+    assert_near({name: ours[name] for name in kept}, {name: theirs[name] for name in kept}, 1e-5)
 
 
-def test_twenty_steps_on_jax_give_the_weights_of_tensorflow(weights):
-    ours, theirs = weights["jax"], weights["tensorflow"]
-    assert ours.keys() == theirs.keys()
-    for name, array in theirs.items():
-        if name.startswith("moved"):
-            assert array > 1e-4, name
-        elif "_adam/" not in name:
-            assert np.linalg.norm(ours[name] - array) <= 1e-5 * np.linalg.norm(array), name
+def test_a_run_of_either_backend_goes_on_and_is_fine_tuned_under_the_other(recipe, images, tmp_path):
+    run = zoo.train(recipe, tmp_path / "run", notify=str)
+    whole, other = arrays(run.latest()), Run(shutil.copytree(run.path, tmp_path / "other"))
+    shutil.rmtree(other.latest())
+    python("jax", RUNS, other.path, images, tmp_path / "tuned", tmp_path / "samples.npy")
+    assert checkpoint.open_checkpoint(other.latest()).info["backend"] == "jax"
+    assert_near(arrays(other.latest()), whole, 1e-3)
+    drawn = zoo.load_generator(other.path).sample(8, seed=1).astype(int)
+    assert np.abs(np.load(tmp_path / "samples.npy") - drawn).max() <= 1
+
+    tuned = Run(tmp_path / "tuned")
+    whole = arrays(tuned.latest())
+    shutil.rmtree(tuned.latest())
+    assert checkpoint.open_checkpoint(tuned.latest()).info["backend"] == "jax"
+    zoo.train(tuned.recipe, tuned.path, notify=str)
+    assert_near(arrays(tuned.latest()), whole, 1e-3)
+    assert zoo.finetune(tuned.path, images, tmp_path / "again", images=4, notify=str).latest().name == "step-000000001"
+
+
+def test_two_devices_give_the_weights_of_one(recipe, tmp_path):
+    for devices in (1, 2):
+        python("jax", TRAIN, json.dumps(recipe.to_dict()), tmp_path / str(devices), devices=devices)
+    one, two = (arrays(Run(tmp_path / str(devices)).latest()) for devices in (1, 2))
+    assert_near(two, one, 1e-5)
+    odd = recipe.replace(**{"schedule.batch_size": 3}).to_dict()
+    with pytest.raises(subprocess.CalledProcessError):
+        python("jax", TRAIN, json.dumps(odd), tmp_path / "odd", devices=2)

@@ -138,6 +138,7 @@ def test_weights_that_break_in_the_last_step_of_a_window_are_not_saved(recipe, t
 
     def poisoned(self, players, batch):
         logs = original(self, players, batch)
+        self.sync()
         if int(self._gan.step) == 16:
             variable = self._gan.discriminator.get_layer("logit").kernel
             variable.assign(variable * np.inf)
@@ -189,6 +190,7 @@ def test_values_that_are_not_finite_stop_the_run_and_keep_the_last_healthy_check
     original = training.backend.Engine.run
 
     def poisoned(self, players, batch):
+        self.sync()
         if int(self._gan.step) == 9:
             variable = self._gan.discriminator.get_layer("logit").kernel
             variable.assign(variable * np.nan)

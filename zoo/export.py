@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -122,8 +123,8 @@ def _onnx(source: Path, out: Path, notify: Callable[[str], None]) -> None:
     with replacing(out) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
         model.export(temporary, format="onnx", input_signature=model.inputs, verbose=False)
-    notify(f"score it with: fidelity --fid --input1 {out} --input1-model-z-size {model.input_shape[-1]} "
-           f"--input1-model-num-samples 50000 --input2 IMAGES")
+    notify(f"score it with: fidelity --fid --input1 {shlex.quote(str(out))} --input1-model-z-type normal "
+           f"--input1-model-z-size {model.input_shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES")
 
 
 WRITERS = {"checkpoint": _checkpoint, "keras": _keras, "onnx": _onnx, "savedmodel": _savedmodel}

@@ -125,11 +125,13 @@ class SpectralNorm:
     def build(self, input_shape) -> None:
         super().build(input_shape)
         outputs = self._kernel.shape[-1]
-        start = np.random.default_rng(outputs).standard_normal(outputs).astype("float32")
-        self._u = self.add_weight(name="u", shape=(outputs,), trainable=False, autocast=False, dtype="float32",
-                                  initializer=lambda shape, dtype: start / np.linalg.norm(start))
+        u = np.random.default_rng(outputs).standard_normal(outputs).astype("float32")
+        matrix = np.asarray(self._kernel).reshape(-1, outputs)
         for _ in range(5):  # start close to the singular vector, as long training does
-            self.power_iteration()
+            u = matrix.T @ (matrix @ u)
+            u /= np.linalg.norm(u) + 1e-12
+        self._u = self.add_weight(name="u", shape=(outputs,), trainable=False, autocast=False, dtype="float32",
+                                  initializer=lambda shape, dtype: u)
 
     # Keras's own versions keep `self.kernel`, here W / sigma, and leave out u.
     save_own_variables = keras.layers.Layer.save_own_variables
