@@ -1,7 +1,8 @@
-"""Training speed beside PyTorch: real images per second at CIFAR-10 size, on the same cores, in one run.
+"""Training speed: real images per second at CIFAR-10 size, beside PyTorch on the same cores or of JAX alone.
 
     python benchmarks/training_throughput.py
     python benchmarks/training_throughput.py --network sngan --rounds 7 --torch-python ~/torch-env/bin/python
+    python benchmarks/training_throughput.py --backend jax --network sngan
 
 Ours is `zoo.gan.GAN`, run by `zoo.backend.Engine` on what `zoo.training.feed` yields: the loop of `ganzoo train`
 without its files. The baseline of SNGAN and WGAN-GP is torch-mimicry, its networks and its own `train_step` methods
@@ -12,6 +13,9 @@ on what they show).
 Each side is a process that lives through the run and works only when told to; blocks of steps alternate, and each
 pair of blocks gives a ratio. Needs `pip install .`, and in this or another environment
 `pip install torch torch-mimicry`; of torch-mimicry only the networks are imported, for which `--no-deps` is enough.
+
+With `--backend jax` ours runs alone, on whatever device JAX has, and needs neither TensorFlow nor PyTorch. Its host
+overhead is the share of the loop's time that vanishes when one batch, already on the device, is used again and again.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 IMAGES = 10_000  # kept in memory
 MATRIX = 2048  # the peak is that of products of square matrices of this size
 SETTLE_SECONDS = 0.5  # between blocks: idle worker threads spin for a while before they sleep
+ALONE_SECONDS = 3.0  # at least, of a block of JAX alone
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,45 @@ CONTESTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Real images per second in training, ours and a PyTorch baseline.")
     parser.add_argument("--network", nargs="+", choices=CONTESTS, default=list(CONTESTS))
-    parser.add_argument("--steps", type=int, help="training steps in a block (default: one, for DCGAN 20)")
+    parser.add_argument("--backend", choices=["tensorflow", "jax"], default="tensorflow", help="jax: no baseline")
+    parser.add_argument("--steps", type=int, help="training steps in a block (default: one, for DCGAN 20; for JAX "
+                                                  f"{ALONE_SECONDS:g} seconds' worth)")
     parser.add_argument("--rounds", type=int, default=7, help="pairs of blocks (default: 7)")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32", help="of both")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="a Python that has torch")
     options = parser.parse_args()
     if options.rounds < 1 or (options.steps is not None and options.steps < 1):
         parser.error(f"--steps and --rounds must be at least 1. Received: {options.steps} and {options.rounds}")
+    os.environ["KERAS_BACKEND"] = options.backend
     for network in options.network:
-        compare(network, options)
+        (compare if options.backend == "tensorflow" else alone)(network, options)
+
+
+def alone(network: str, options: argparse.Namespace) -> None:
+    """Runs one network on JAX and prints the result."""
+    from zoo import recipe
+
+    values = recipe.load(f"{network}-cifar10", {"precision": options.precision}).to_dict()
+    plan = values["schedule"]
+    with Side("ours", sys.executable, values) as ours:
+        g, d = ours.ask("parameters")
+        ours.ask("train", 1)  # compiles
+        steps = options.steps or max(1, round(ALONE_SECONDS / ours.ask("train", 1)))
+        images = steps * plan["batch_size"] * plan["d_steps"]
+        gflop = ours.ask("flops") / 1e9 * steps / images
+        print(f"{network} on {ours.ask('device')}: generator {g:,} and discriminator {d:,} parameters, batches of "
+              f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {steps} steps a block",
+              flush=True)
+        rounds = [(ours.ask("train", steps), ours.ask("repeat", steps), ours.ask("dispatch", steps),
+                   ours.ask("matrix_product")) for _ in range(options.rounds)]
+    loop, device, dispatch, _ = map(statistics.median, zip(*rounds, strict=True))
+    peak = max(product for *_, product in rounds)
+    rate = images / loop
+    print(f"  {rate:.1f} images/s (of {options.rounds} rounds: {images / max(r[0] for r in rounds):.1f} to "
+          f"{images / min(r[0] for r in rounds):.1f}); {rate * gflop:.1f} GFLOP/s, {rate * gflop / peak:.0%} of the "
+          f"{peak:.1f} of a matrix product; {gflop:.2f} GFLOP per real image, by XLA's count")
+    print(f"  host overhead: {max(0.0, 1 - device / loop):.1%} of the step; handing a step to the device takes "
+          f"{dispatch / loop:.1%} of it", flush=True)
 
 
 def compare(network: str, options: argparse.Namespace) -> None:
@@ -169,7 +204,7 @@ class Ours:
 
         self.gan = GAN(recipe.from_dict(values))
         self.engine = backend.Engine(self.gan)
-        self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0)
+        self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0, self.engine)
 
     def parameters(self) -> list[int]:
         from zoo.estimate import parameters
@@ -187,12 +222,54 @@ class Ours:
             raise FloatingPointError(f"not finite: {logs}")
         return time.perf_counter() - start
 
+    def repeat(self, steps: int) -> float:
+        """Seconds that so many training steps take on one batch that is on the device already."""
+        from zoo import schedule
+
+        batch = self.engine.transfer(next(self.batches)[1])
+        start = time.perf_counter()
+        for _ in range(steps):
+            logs = self.engine.run(schedule.BOTH, batch)
+        float(logs["d_loss"])
+        return time.perf_counter() - start
+
+    def dispatch(self, steps: int) -> float:
+        """Seconds of `repeat` in which the host hands over steps, each when the last one is done."""
+        from zoo import schedule
+
+        batch, seconds = self.engine.transfer(next(self.batches)[1]), 0.0
+        for _ in range(steps):
+            start = time.perf_counter()
+            logs = self.engine.run(schedule.BOTH, batch)
+            seconds += time.perf_counter() - start
+            float(logs["d_loss"])
+        return seconds
+
+    def flops(self) -> float:
+        """FLOPs of one training step as it is written, before XLA optimises it, by XLA's count; JAX alone."""
+        from zoo import schedule
+
+        step = self.engine._functions[schedule.BOTH]
+        return step.lower(self.engine._state, next(self.batches)[1]).cost_analysis()["flops"]
+
+    def device(self) -> str:
+        from zoo import machine
+
+        return "{count} x {name}".format(**machine.device())
+
     def matrix_product(self) -> float:
-        import tensorflow as tf
+        import keras
+        from keras import ops
 
         dtype = "float32" if self.gan.recipe.precision == "float32" else "bfloat16"
-        matrix = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
-        return best_gflops(lambda: tf.matmul(matrix, matrix))
+        matrix = ops.cast(keras.random.normal((MATRIX, MATRIX)), dtype)
+
+        def product():
+            result = ops.matmul(matrix, matrix)
+            if hasattr(result, "block_until_ready"):  # JAX does not wait by itself
+                result.block_until_ready()
+
+        return best_gflops(product)
 
 
 class TorchTrainer:

@@ -22,7 +22,7 @@ from safetensors.numpy import save as format_safetensors
 from zoo.files import replacing
 
 SHIPPED = Path(__file__).parent
-EPOCHS, BATCH_SIZE, WIDTHS = 5, 128, (32, 64, 128)
+EPOCHS, LEAST_STEPS, BATCH_SIZE, WIDTHS = 5, 100, 128, (32, 64, 128)
 
 
 class Classifier:
@@ -71,7 +71,7 @@ def network(shape: tuple[int, ...], classes: int) -> keras.Model:
     x = layers.Rescaling(1 / 127.5, -1.0, name="scale")(x)
     for width in WIDTHS:
         x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv_{width}")(x)
-        x = layers.BatchNormalization(name=f"norm_{width}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm_{width}")(x)
         x = layers.MaxPooling2D(name=f"pool_{width}")(layers.ReLU(name=f"relu_{width}")(x))
     x = layers.Dropout(0.3, seed=0, name="dropout")(layers.Flatten(name="flatten")(x))
     features = layers.Dense(WIDTHS[-1], activation="relu", name="features")(x)
@@ -80,19 +80,19 @@ def network(shape: tuple[int, ...], classes: int) -> keras.Model:
 
 
 def trained(store, classes: int) -> keras.Model:
-    """A new classifier: Adam with a cosine decay."""
+    """A new classifier: Adam with a cosine decay, and steps enough for the statistics of batch normalisation."""
     keras.utils.set_random_seed(0)
     model = network(store.images.shape[1:], classes)
-    steps = EPOCHS * -(-len(store.images) // BATCH_SIZE)
+    an_epoch = -(-len(store.images) // BATCH_SIZE)
+    epochs = max(EPOCHS, -(-LEAST_STEPS // an_epoch))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), {"logits": loss})
-    model.fit(store.images, {"logits": store.labels}, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=0,
-              callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=said)])
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * an_epoch)
+    model.compile(keras.optimizers.Adam(rate), {"logits": loss})
+    model.fit(store.images, {"logits": store.labels}, batch_size=BATCH_SIZE, epochs=epochs, verbose=0,
+              callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(
+                  f"training a classifier of the real images: epoch {epoch + 1} of {epochs}", file=sys.stderr,
+                  flush=True))])
     return model
-
-
-def said(epoch: int, logs: dict) -> None:
-    print(f"training a classifier of the real images: epoch {epoch + 1} of {EPOCHS}", file=sys.stderr, flush=True)
 
 
 def accuracy(model: keras.Model, store) -> np.ndarray:
