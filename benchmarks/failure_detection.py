@@ -274,10 +274,12 @@ class Bench:
 class Notebook:
     """Takes the place of `training.Recorder`: every line with all signals and the quality, in memory."""
 
+    alarm = ""
+
     def __init__(self, bench: Bench, probe, quality: Quality, kind: str) -> None:
         self.bench, self.probe, self.quality, self.kind, self.entries = bench, probe, quality, kind, []
 
-    def log(self, step: int, numbers: dict) -> None:
+    def watch(self, step: int, numbers: dict) -> None:
         numbers = {**numbers, **self.probe.measure(step)}
         samples = np.nan_to_num(self.probe.before["fake"])
         numbers["kid"] = self.quality(np.clip(samples, -1, 1))
@@ -287,7 +289,7 @@ class Notebook:
         if step >= self.bench.overflow_at:
             self.bench.gan.knobs["overflow"].assign(1.0)
 
-    def checkpoint(self, step: int) -> None:
+    def checkpoint(self, step: int, hurry: bool = False) -> None:
         """Nothing is saved."""
 
 
@@ -300,7 +302,6 @@ def execute(bench: Bench, run: dict, data: dict) -> dict:
     probe = Probe(bench.gan, store)
     probe.compute = bench.probe_compute = bench.probe_compute or probe.compute
     notebook = Notebook(bench, probe, data["quality"], run["kind"])
-    notebook.log(0, {})
     engine, backend.Engine = backend.Engine, lambda gan: bench.engine
     try:
         training.loop(bench.gan, store, notebook)

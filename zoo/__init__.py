@@ -13,7 +13,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {"load_generator": "zoo.generator", "Generator": "zoo.generator", "GAN": "zoo.gan", "Recipe": "zoo.recipe",
-          "load_recipe": "zoo.recipe", "train": "zoo.training", "finetune": "zoo.training",
+          "load_recipe": "zoo.recipe", "train": "zoo.training", "finetune": "zoo.finetuning",
           "evaluate": "zoo.evaluation"}
 
 __all__ = ["__version__", *_HOMES]

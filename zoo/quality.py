@@ -12,7 +12,7 @@ from zoo.generator import Generator
 from zoo.metrics import extractors
 from zoo.metrics.kernel import kernel_distance
 
-SHARE = 0.05  # of the time of training; beyond it, the raw generator goes unmeasured
+SHARE = 0.04  # of the time of training; beyond it, the raw generator goes unmeasured
 
 
 class Quality:

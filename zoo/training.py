@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 
-import keras
 import numpy as np
 from tqdm import tqdm
 
-from zoo import backend, checkpoint, data, hub, machine, noise, pictures, schedule
-from zoo.estimate import parameters
+from zoo import backend, checkpoint, data, hub, noise, schedule
+from zoo.finite import NonFinite, require_finite
 from zoo.gan import GAN
-from zoo.generator import Generator
-from zoo.quality import Quality
-from zoo.recipe import LEAST_KID_IMAGES, Recipe
+from zoo.recipe import Recipe
+from zoo.recorder import Recorder
 from zoo.run import Run
-from zoo.watch.watcher import Failing, Watcher
+from zoo.watch.watcher import Failing
 
 ROLLBACKS = 2  # at most, in a run
-SMALL_DATA_IMAGES = 10_000  # below this, fine-tuning augments
-
-
-class NonFinite(ValueError):
-    """Training stopped because a value was not finite; the message names the steps and the tensors."""
 
 
 def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strategy: str = "auto",
@@ -56,10 +47,10 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
     with backend.strategy(strategy).scope():
         run = Run(out)
         run.check(recipe)
-        return _train(recipe, run, _prepare(recipe, data_dir, notify), notify)
+        return train_on(recipe, run, prepared(recipe, data_dir, notify), notify)
 
 
-def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], None]) -> Run:
+def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], None]) -> Run:
     """`train` under the strategy that is in effect, with the images at hand."""
     if recipe.schedule.batch_size % backend.devices():
         raise ValueError(f"schedule.batch_size must be a multiple of the {backend.devices()} devices that share it, or "
@@ -92,13 +83,13 @@ def _train(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], 
         done = None
     if done is None:
         del gan, recorder
-        return _train(recipe, run, store, notify)
+        return train_on(recipe, run, store, notify)
     if not done:
         notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
     return run
 
 
-def _prepare(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:
+def prepared(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:
     return data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
                         fit=recipe.data.fit, data_dir=data_dir, notify=notify)
 
@@ -157,90 +148,6 @@ def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Ite
             yield step, batch
 
 
-class Recorder:
-    """What the first worker writes into the folder of the run."""
-
-    def __init__(self, gan: GAN, store: data.Store, run: Run) -> None:
-        from tensorboardX import SummaryWriter
-
-        self.gan, self.store, self.run = gan, store, run
-        self.images_per_step = gan.recipe.schedule.images_per_step
-        count = gan.recipe.log.kid_images
-        self.quality = Quality(store, count) if count and len(store.images) >= LEAST_KID_IMAGES else None
-        step = int(np.asarray(gan.step))
-        run.rewind(step)
-        self.watcher = Watcher(gan, store, run.entries())
-        self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
-
-    def watch(self, step: int, numbers: dict[str, float]) -> None:
-        """Logs numbers with the watcher's signals, and what it finds there for the first time."""
-        known = {finding.name for finding in self.watcher.findings}  # those that ended may begin again
-        numbers = {**numbers, **self.watcher.signals(step)}
-        found = self.watcher.look({"step": step, "images": step * self.images_per_step, **numbers})
-        self.log(step, numbers, findings=[str(finding) for finding in found if finding.name not in known])
-
-    def log(self, step: int, numbers: dict[str, float], **more) -> None:
-        images = step * self.images_per_step
-        self.run.log({"step": step, "images": images, **numbers, **more})
-        for name, value in numbers.items():
-            self.events.add_scalar(name, value, images)
-
-    @property
-    def alarm(self) -> str:
-        """What the progress line says of the findings that last."""
-        names = [finding.name for finding in self.watcher.findings if finding.level != "note"]
-        return f", failing? {', '.join(names[:3])}" if names else ""
-
-    def require_healthy(self) -> None:
-        """Raises Failing when the watcher finds that training fails."""
-        failing = self.watcher.failing
-        if failing:
-            use = [f"{kind}: {path}" for kind, path in (("best", self.run.best()), ("last healthy", self.run.healthy(
-                min(finding.first_step for finding in failing)))) if path]
-            raise Failing(f"training fails ({failing[0]}); checkpoints to use: {', '.join(use) or 'none'}; for the "
-                          f"evidence and what to change: ganzoo doctor {self.run.path}. "
-                          f"Received: watch = {self.gan.recipe.watch!r}", failing)
-
-    def failed(self, failure: ValueError) -> None:
-        """Logs why training ended."""
-        if isinstance(failure, NonFinite):
-            self.log(int(np.asarray(self.gan.step)), {}, non_finite=str(failure))
-        self.events.close()
-
-    def checkpoint(self, step: int, hurry: bool = False) -> None:
-        """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
-        generator = Generator(self.gan.ema, self.gan.recipe, {})
-        sheet = pictures.grid(generator.sample(64))
-        quality = {} if hurry or not self.quality else self.quality(generator, Generator(
-            self.gan.generator, self.gan.recipe, {}, "raw"))
-        if quality:
-            self.watch(step, quality)
-        arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}
-                  for file, variables in self.gan.saved().items()}
-        checkpoint.save(self.run.checkpoint_path(step), self.gan.recipe, arrays,
-                        {**description(self.gan, self.store, step), **quality, "healthy": not self.watcher.failing},
-                        {"samples.png": pictures.png(sheet)})
-        self.run.add_samples(step * self.images_per_step, sheet)
-        self.run.prune()
-        pictures.curves(self.run.entries(), self.run.path / "curves.png")
-        self.events.flush()
-
-
-def description(gan: GAN, store: data.Store, step: int) -> dict:
-    """What ganzoo.json says of a checkpoint: where it comes from and what it was made with."""
-    return {
-        "name": gan.recipe.name, "recipe_sha256": gan.recipe.digest, "step": step,
-        "images": step * gan.recipe.schedule.images_per_step,
-        "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
-        "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
-                 "classes": list(store.classes)},
-        "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
-        "device": machine.device(),
-        "versions": {"python": platform.python_version(),
-                     **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")}},
-    }
-
-
 def slower(recipe: Recipe, rollbacks: int) -> Recipe:
     """The recipe with both rates halved for each rollback."""
     rates = {f"optimizer.{player}.learning_rate": getattr(recipe.optimizer, player).learning_rate / 2 ** rollbacks
@@ -288,58 +195,6 @@ def start_from(gan: GAN, path: Path) -> None:
     for generator in (gan.generator, gan.ema):
         checkpoint.assign(checkpoint.by_path(generator.variables), weights, "generator")
     checkpoint.assign(gan.saved()["discriminator"], opened.arrays("discriminator"), "discriminator")
-
-
-def finetune(name: str | Path, source: str, out: str | Path, *, images: int | None = None, freeze_d: int = 0,
-             overrides: dict | None = None, data_dir: str | None = None, strategy: str = "auto",
-             notify: Callable[[str], None] = print) -> Run:
-    """Trains a checkpoint's two networks further on other images, resized to what it makes.
-
-    Args:
-        name: what `load_generator` accepts.
-        source: "tfds:NAME", a folder of images or an .npz file.
-        images: real images to show to D; by default a tenth of the original run.
-        freeze_d: see `zoo.recipe.Schedule`.
-        overrides: dotted recipe keys, as `Recipe.replace` takes them.
-        out, data_dir, strategy, notify: as in `train`.
-    """
-    folder, overrides = hub.resolve(name), overrides or {}
-    old = checkpoint.open_checkpoint(folder).recipe
-    changes = {"name": Path(out).name, "start": hub.pinned(name, folder), "data.source": source,
-               "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
-    changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, -(-changes["schedule.images"] // 5))
-    recipe = old.replace(**(changes | overrides))
-    with backend.strategy(strategy).scope():
-        store = _prepare(recipe, data_dir, notify)
-        if len(store.images) < SMALL_DATA_IMAGES and not recipe.augment.ada:
-            changes["augment.diffaugment"] = ["color", "translation", "cutout"]
-            recipe = old.replace(**(changes | overrides))
-        run = Run(out)
-        run.check(recipe)
-        _announce(name, recipe, store, notify)
-        return _train(recipe, run, store, notify)
-
-
-def _announce(name: str | Path, recipe: Recipe, store: data.Store, notify: Callable[[str], None]) -> None:
-    channels = recipe.data.channels
-    notify(f"fine-tuning {name} on {len(store.images):,} images at {recipe.data.resolution} pixels with "
-           f"{channels} channel{'s' if channels > 1 else ''}, "
-           f"{recipe.schedule.images:,} images shown, augmentation: "
-           f"{'ADA' if recipe.augment.ada else ', '.join(recipe.augment.diffaugment) or 'none'}")
-
-
-def require_finite(gan: GAN, numbers: dict[str, float], first: int, last: int, weights: bool) -> None:
-    """Raises NonFinite when a log, or with `weights` a variable, is not finite; steps count from 1."""
-    broken = [name for name, value in numbers.items() if not np.isfinite(value)]
-    if not (broken or weights):
-        return
-    for file, variables in gan.saved().items():
-        tensors = [name for name, variable in variables.items() if not np.isfinite(np.asarray(variable)).all()]
-        if tensors:
-            broken.append(f"{file}: {tensors[0]}" + (f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""))
-    if broken:
-        raise NonFinite(f"values are not finite in steps {first + 1} to {last}; the checkpoints before them stay. "
-                        f"Lower the learning rates, or use precision = \"float32\". Received: {', '.join(broken)}")
 
 
 def summary(numbers: dict[str, float]) -> str:
