@@ -272,7 +272,7 @@ class Bench:
 
 
 class Notebook:
-    """Takes the place of `training.Recorder`: every line with all signals and the quality, in memory."""
+    """Takes the place of `zoo.recorder.Recorder`: every line with all signals and the quality, in memory."""
 
     alarm = ""
 

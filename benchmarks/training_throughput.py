@@ -15,7 +15,8 @@ pair of blocks gives a ratio. Needs `pip install .`, and in this or another envi
 `pip install torch torch-mimicry`; of torch-mimicry only the networks are imported, for which `--no-deps` is enough.
 
 With `--backend jax` ours runs alone, on whatever device JAX has, and needs neither TensorFlow nor PyTorch. Its host
-overhead is the share of the loop's time that vanishes when one batch, already on the device, is used again and again.
+overhead is the share of the loop's time in which the device does not compute: the loop is compared with as many steps
+on one batch that lies on the device, handed over one by one or all in one call, whichever is faster.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ import numpy as np
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 IMAGES = 10_000  # kept in memory
-MATRIX = 2048  # the peak is that of products of square matrices of this size
+MATRIX, LARGE_MATRIX = 2048, 8192  # the peak is that of products of square matrices of this size, on an accelerator
 SETTLE_SECONDS = 0.5  # between blocks: idle worker threads spin for a while before they sleep
-ALONE_SECONDS = 3.0  # at least, of a block of JAX alone
+ALONE_SECONDS = 3.0  # about, of a block of JAX alone
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def alone(network: str, options: argparse.Namespace) -> None:
     """Runs one network on JAX and prints the result."""
     from zoo import recipe
 
-    values = recipe.load(f"{network}-cifar10", {"precision": options.precision}).to_dict()
+    values = recipe.load(f"{network}-cifar10", {"precision": options.precision, "schedule.images": 10 ** 12}).to_dict()
     plan = values["schedule"]
     with Side("ours", sys.executable, values) as ours:
         g, d = ours.ask("parameters")
@@ -88,8 +89,8 @@ def alone(network: str, options: argparse.Namespace) -> None:
         print(f"{network} on {ours.ask('device')}: generator {g:,} and discriminator {d:,} parameters, batches of "
               f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {steps} steps a block",
               flush=True)
-        rounds = [(ours.ask("train", steps), ours.ask("repeat", steps), ours.ask("dispatch", steps),
-                   ours.ask("matrix_product")) for _ in range(options.rounds)]
+        rounds = [(ours.ask("train", steps), min(ours.ask("repeat", steps), ours.ask("fused", steps)),
+                   ours.ask("dispatch", steps), ours.ask("matrix_product")) for _ in range(options.rounds)]
     loop, device, dispatch, _ = map(statistics.median, zip(*rounds, strict=True))
     peak = max(product for *_, product in rounds)
     rate = images / loop
@@ -186,14 +187,14 @@ def random_images(data: dict) -> np.ndarray:
     return np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
 
 
-def best_gflops(product) -> float:
-    """GFLOP/s of the fastest of several products of two [MATRIX, MATRIX] matrices."""
+def best_gflops(product, size: int = MATRIX) -> float:
+    """GFLOP/s of the fastest of several products of two [size, size] matrices."""
     seconds = []
     for _ in range(8):
         start = time.perf_counter()
         product()
         seconds.append(time.perf_counter() - start)
-    return 2e-9 * MATRIX ** 3 / min(seconds)
+    return 2e-9 * size ** 3 / min(seconds)
 
 
 class Ours:
@@ -203,7 +204,7 @@ class Ours:
         from zoo.training import feed
 
         self.gan = GAN(recipe.from_dict(values))
-        self.engine = backend.Engine(self.gan)
+        self.engine, self.loops = backend.Engine(self.gan), {}
         self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0, self.engine)
 
     def parameters(self) -> list[int]:
@@ -233,6 +234,20 @@ class Ours:
         float(logs["d_loss"])
         return time.perf_counter() - start
 
+    def fused(self, steps: int) -> float:
+        """Seconds of `repeat` in one call; JAX alone."""
+        import jax
+
+        from zoo import schedule
+
+        step, batch = self.engine._functions[schedule.BOTH], self.engine.transfer(next(self.batches)[1])
+        if steps not in self.loops:
+            self.loops[steps] = jax.jit(lambda state, batch: jax.lax.fori_loop(
+                0, steps, lambda _, state: step(state, batch)[0], state)).lower(self.engine._state, batch).compile()
+        start = time.perf_counter()
+        self.engine._state = jax.block_until_ready(self.loops[steps](self.engine._state, batch))
+        return time.perf_counter() - start
+
     def dispatch(self, steps: int) -> float:
         """Seconds of `repeat` in which the host hands over steps, each when the last one is done."""
         from zoo import schedule
@@ -253,23 +268,24 @@ class Ours:
         return step.lower(self.engine._state, next(self.batches)[1]).cost_analysis()["flops"]
 
     def device(self) -> str:
-        from zoo import machine
+        import jax
 
-        return "{count} x {name}".format(**machine.device())
+        return jax.devices()[0].device_kind
 
     def matrix_product(self) -> float:
         import keras
         from keras import ops
 
         dtype = "float32" if self.gan.recipe.precision == "float32" else "bfloat16"
-        matrix = ops.cast(keras.random.normal((MATRIX, MATRIX)), dtype)
+        size = LARGE_MATRIX if "cpu" not in keras.distribution.list_devices()[0].lower() else MATRIX
+        matrix = ops.cast(keras.random.normal((size, size)), dtype)
 
         def product():
             result = ops.matmul(matrix, matrix)
             if hasattr(result, "block_until_ready"):  # JAX does not wait by itself
                 result.block_until_ready()
 
-        return best_gflops(product)
+        return best_gflops(product, size)
 
 
 class TorchTrainer:

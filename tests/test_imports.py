@@ -3,8 +3,10 @@
 import ast
 import inspect
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,12 @@ def test_public_names_resolve_and_are_listed():
             assert inspect.isfunction(value) or inspect.isclass(value), f"zoo.{name} is {value!r}"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = zoo.nothing
+
+
+def test_the_line_that_installs_for_jax_names_every_requirement():
+    """All that pip would install but TensorFlow, and JAX."""
+    root = Path(__file__).parent.parent
+    required = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    neutral = {line for line in required if not re.match("tensorflow|importlib-resources", line)}
+    line, = re.findall(r"^pip install --no-deps \. && pip install (.+)$", (root / "README.md").read_text(), re.M)
+    assert {name.strip('"') for name in line.split()} == neutral | {"jax>=0.5"}

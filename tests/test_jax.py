@@ -62,23 +62,34 @@ import numpy as np
 import zoo
 from zoo.run import Run
 run, images, tuned, samples = sys.argv[1:]
-zoo.train(Run(run).recipe, run, notify=print)
 zoo.finetune(run, images, tuned, images=32, notify=print)
+zoo.train(Run(run).recipe, run, notify=print)
 np.save(samples, zoo.load_generator(run).sample(8, seed=1))
 """
 
 TRAIN = """
 import json, sys
 import zoo
-from zoo import recipe
-zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], notify=print)
+from zoo import backend, recipe
+devices, transfer = int(sys.argv[3]), backend.Engine.transfer
+def watched(self, batch):
+    batch = transfer(self, batch)
+    assert len(batch["real"].sharding.device_set) == devices
+    return batch
+backend.Engine.transfer = watched
+strategy = "none" if devices == 1 else "mirrored"
+zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy=strategy, notify=print)
 """
 
 
 def python(backend: str, script: str, *arguments, devices: int = 1) -> None:
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"  # compiles faster
-    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
-                   env=os.environ | {"KERAS_BACKEND": backend, "XLA_FLAGS": flags})
+    """Runs a script on the CPU, as so many devices; RuntimeError with what it said if it fails."""
+    environment = {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1",
+                   "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], env=os.environ | environment,
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
 
 
 def arrays(path) -> dict[str, np.ndarray]:
@@ -112,6 +123,7 @@ def test_twenty_steps_give_the_weights_and_the_pictures_of_tensorflow(small, tmp
     for backend in ("tensorflow", "jax"):
         python(backend, STEPS, tmp_path / f"{backend}.npz", json.dumps(recipes))
     ours, theirs = (dict(np.load(tmp_path / f"{backend}.npz")) for backend in ("jax", "tensorflow"))
+    assert ours.keys() == theirs.keys()
     for name in (recipe["name"] for recipe in recipes):
         assert theirs[f"moved: {name}"] > 1e-4
         assert np.abs(ours[f"levels: {name}"].astype(int) - theirs[f"levels: {name}"]).max() <= 1
@@ -133,16 +145,16 @@ def test_a_run_of_either_backend_goes_on_and_is_fine_tuned_under_the_other(recip
     whole = arrays(tuned.latest())
     shutil.rmtree(tuned.latest())
     assert checkpoint.open_checkpoint(tuned.latest()).info["backend"] == "jax"
+    assert zoo.finetune(tuned.path, images, tmp_path / "again", images=4, notify=str).latest().name == "step-000000001"
     zoo.train(tuned.recipe, tuned.path, notify=str)
     assert_near(arrays(tuned.latest()), whole, 1e-3)
-    assert zoo.finetune(tuned.path, images, tmp_path / "again", images=4, notify=str).latest().name == "step-000000001"
 
 
 def test_two_devices_give_the_weights_of_one(recipe, tmp_path):
     for devices in (1, 2):
-        python("jax", TRAIN, json.dumps(recipe.to_dict()), tmp_path / str(devices), devices=devices)
+        python("jax", TRAIN, json.dumps(recipe.to_dict()), tmp_path / str(devices), devices, devices=devices)
     one, two = (arrays(Run(tmp_path / str(devices)).latest()) for devices in (1, 2))
     assert_near(two, one, 1e-5)
     odd = recipe.replace(**{"schedule.batch_size": 3}).to_dict()
-    with pytest.raises(subprocess.CalledProcessError):
-        python("jax", TRAIN, json.dumps(odd), tmp_path / "odd", devices=2)
+    with pytest.raises(RuntimeError, match="multiple of the 2 devices"):
+        python("jax", TRAIN, json.dumps(odd), tmp_path / "odd", 2, devices=2)

@@ -92,6 +92,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path):
 
 
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path):
+    recipe = recipe.replace(**{"schedule.images": 160})
     whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
     run = Run(tmp_path / "killed")
     command = [sys.executable, "-c", TRAIN, json.dumps(recipe.to_dict()), str(run.path)]
@@ -102,7 +103,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run.checkpoints()
-    assert not run.checkpoint_path(16).exists(), "the run was over before it could be killed"
+    assert not run.checkpoint_path(recipe.schedule.steps).exists(), "the run was over before it could be killed"
     zoo.train(recipe, run.path, notify=quiet)
     assert_same_weights(weights(whole), weights(run))
 

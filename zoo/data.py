@@ -148,8 +148,9 @@ def _copied(cache: Path, info: dict) -> Path:
             if info.items() <= json.loads(file.read_text()).items():
                 return file.parent
     raise ValueError(
-        "reading TFDS needs tensorflow and tensorflow-datasets: pip install them, or prepare the store where they are "
-        f"(zoo.data.prepare) and copy its folder into {str(cache)!r}. Received: {info['source']!r}"
+        "reading TFDS needs tensorflow and tensorflow-datasets: pip install them, or where they are run "
+        f"zoo.data.prepare({info['source']!r}, resolution={info['resolution']}, channels={info['channels']}, "
+        f"fit={info['fit']!r}) and copy the folder that it makes into {str(cache)!r}. Received: {info['source']!r}"
     )
 
 

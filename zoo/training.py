@@ -32,7 +32,8 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
         recipe: what to train; must equal that of a run to go on with.
         out: the folder of the run.
         data_dir: where TFDS keeps its data sets.
-        strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; see `zoo.backend.tensorflow.strategy`.
+        strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on
+            TensorFlow alone.
         notify: receives a line of text whenever there is something to say.
 
     Returns:
@@ -90,6 +91,7 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
 
 
 def prepared(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:
+    """The recipe's images, decoded once."""
     return data.prepare(recipe.data.source, resolution=recipe.data.resolution, channels=recipe.data.channels,
                         fit=recipe.data.fit, data_dir=data_dir, notify=notify)
 

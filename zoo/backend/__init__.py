@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 try:
     import keras
@@ -21,8 +22,11 @@ try:
     if keras.backend.backend() not in ("tensorflow", "jax"):
         raise ValueError(f"not {keras.backend.backend()}")
 except (ImportError, ValueError) as error:
-    raise ValueError(f"ganzoo runs on TensorFlow and JAX ({error}): install one, pip install tensorflow or pip install "
-                     "jax, and set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. "
+    installed = [name for name in ("tensorflow", "jax") if find_spec(name)]
+    remedy = "pip install tensorflow, or pip install jax and set KERAS_BACKEND=jax"
+    if installed:
+        remedy = "set " + " or ".join(f"KERAS_BACKEND={name}" for name in installed)
+    raise ValueError(f"ganzoo runs on TensorFlow and JAX ({error}); {remedy}. "
                      f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}") from None
 
 if keras.backend.backend() == "tensorflow":

@@ -18,7 +18,7 @@ STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 @click.option("--out", help="The folder of the run.  [default: runs/RECIPE]")
 @click.option("--resume", type=click.Path(), help="Go on with this run.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
-@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices, through tf.distribute.")
+@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices that share a batch.")
 @click.option("--data-dir", help="Where TFDS keeps its data sets.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe, parameters and memory, and stop.")
 def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> None:
@@ -65,7 +65,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 @click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the first run]")
 @click.option("--freeze-d", default=0, show_default=True, type=click.IntRange(min=0), help="Keep D's first layers.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
-@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices, through tf.distribute.")
+@click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices that share a batch.")
 @click.option("--data-dir", help="Where TFDS keeps its data sets.")
 def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) -> None:
     """Trains both networks of a checkpoint further on your images.

@@ -23,6 +23,7 @@ from zoo.files import replacing
 
 SHIPPED = Path(__file__).parent
 EPOCHS, LEAST_STEPS, BATCH_SIZE, WIDTHS = 5, 100, 128, (32, 64, 128)
+TRAINING = 2  # counts up when they change: classifiers in the cache are then trained anew
 
 
 class Classifier:
@@ -108,4 +109,4 @@ def kept(store) -> Path:
         key.update(np.asarray(labels, np.int64).tobytes())
     name = f"classifier-{key.hexdigest()[:16]}.safetensors"
     cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "classifiers"
-    return SHIPPED / name if (SHIPPED / name).exists() else cache / name
+    return SHIPPED / name if (SHIPPED / name).exists() else cache / f"{TRAINING}-{name}"
