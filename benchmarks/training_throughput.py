@@ -199,12 +199,12 @@ def best_gflops(product, size: int = MATRIX) -> float:
 
 class Ours:
     def __init__(self, values: dict) -> None:
-        from zoo import backend, recipe
+        from zoo import backend, recipe, schedule
         from zoo.gan import GAN
         from zoo.training import feed
 
         self.gan = GAN(recipe.from_dict(values))
-        self.engine, self.loops = backend.Engine(self.gan), {}
+        self.engine, self.players, self.loops = backend.Engine(self.gan), schedule.BOTH, {}
         self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0, self.engine)
 
     def parameters(self) -> list[int]:
@@ -214,23 +214,19 @@ class Ours:
 
     def train(self, steps: int) -> float:
         """Seconds that so many training steps take."""
-        from zoo import schedule
-
         start = time.perf_counter()
         for _, batch in itertools.islice(self.batches, steps):
-            logs = self.engine.run(schedule.BOTH, batch)
+            logs = self.engine.run(self.players, batch)
         if not all(np.isfinite(float(value)) for value in logs.values()):
             raise FloatingPointError(f"not finite: {logs}")
         return time.perf_counter() - start
 
     def repeat(self, steps: int) -> float:
         """Seconds that so many training steps take on one batch that is on the device already."""
-        from zoo import schedule
-
-        batch = self.engine.transfer(next(self.batches)[1])
+        batch = next(self.batches)[1]
         start = time.perf_counter()
         for _ in range(steps):
-            logs = self.engine.run(schedule.BOTH, batch)
+            logs = self.engine.run(self.players, batch)
         float(logs["d_loss"])
         return time.perf_counter() - start
 
@@ -238,9 +234,7 @@ class Ours:
         """Seconds of `repeat` in one call; JAX alone."""
         import jax
 
-        from zoo import schedule
-
-        step, batch = self.engine._functions[schedule.BOTH], self.engine.transfer(next(self.batches)[1])
+        step, batch = self.engine._functions[self.players], next(self.batches)[1]
         if steps not in self.loops:
             self.loops[steps] = jax.jit(lambda state, batch: jax.lax.fori_loop(
                 0, steps, lambda _, state: step(state, batch)[0], state)).lower(self.engine._state, batch).compile()
@@ -250,21 +244,17 @@ class Ours:
 
     def dispatch(self, steps: int) -> float:
         """Seconds of `repeat` in which the host hands over steps, each when the last one is done."""
-        from zoo import schedule
-
-        batch, seconds = self.engine.transfer(next(self.batches)[1]), 0.0
+        batch, seconds = next(self.batches)[1], 0.0
         for _ in range(steps):
             start = time.perf_counter()
-            logs = self.engine.run(schedule.BOTH, batch)
+            logs = self.engine.run(self.players, batch)
             seconds += time.perf_counter() - start
             float(logs["d_loss"])
         return seconds
 
     def flops(self) -> float:
         """FLOPs of one training step as it is written, before XLA optimises it, by XLA's count; JAX alone."""
-        from zoo import schedule
-
-        step = self.engine._functions[schedule.BOTH]
+        step = self.engine._functions[self.players]
         return step.lower(self.engine._state, next(self.batches)[1]).cost_analysis()["flops"]
 
     def device(self) -> str:

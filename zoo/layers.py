@@ -127,7 +127,7 @@ class SpectralNorm:
         outputs = self._kernel.shape[-1]
         u = np.random.default_rng(outputs).standard_normal(outputs).astype("float32")
         matrix = np.asarray(self._kernel).reshape(-1, outputs)
-        for _ in range(5):  # start close to the singular vector, as long training does
+        for _ in range(5):  # starts close to the singular vector, as after long training, the same on both backends
             u = matrix.T @ (matrix @ u)
             u /= np.linalg.norm(u) + 1e-12
         self._u = self.add_weight(name="u", shape=(outputs,), trainable=False, autocast=False, dtype="float32",

@@ -32,8 +32,7 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
         recipe: what to train; must equal that of a run to go on with.
         out: the folder of the run.
         data_dir: where TFDS keeps its data sets.
-        strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on
-            TensorFlow alone.
+        strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on TensorFlow alone.
         notify: receives a line of text whenever there is something to say.
 
     Returns:
@@ -81,13 +80,12 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
             recorder.failed(failure)
         if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
             raise
-        done = None
-    if done is None:
-        del gan, recorder
-        return train_on(recipe, run, store, notify)
-    if not done:
-        notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
-    return run
+    else:
+        if not done:
+            notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
+        return run
+    del gan, recorder  # before there are others
+    return train_on(recipe, run, store, notify)
 
 
 def prepared(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:

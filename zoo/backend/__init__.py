@@ -30,29 +30,19 @@ except (ImportError, ValueError) as error:
                      f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}") from None
 
 if keras.backend.backend() == "tensorflow":
-    from zoo.backend.tensorflow import (
-        Engine,
-        compiled,
-        devices,
-        input_gradient,
-        is_chief,
-        replicas,
-        strategy,
-        value_and_grad,
-        workers,
-    )
+    from zoo.backend import tensorflow as chosen
 else:
-    from zoo.backend.jax import (
-        Engine,
-        compiled,
-        devices,
-        input_gradient,
-        is_chief,
-        replicas,
-        strategy,
-        value_and_grad,
-        workers,
-    )
+    from zoo.backend import jax as chosen
+
+Engine = chosen.Engine
+compiled = chosen.compiled
+devices = chosen.devices
+input_gradient = chosen.input_gradient
+is_chief = chosen.is_chief
+replicas = chosen.replicas
+strategy = chosen.strategy
+value_and_grad = chosen.value_and_grad
+workers = chosen.workers
 
 __all__ = ["Engine", "compiled", "devices", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad",
            "workers"]

@@ -89,10 +89,12 @@ def trained(store, classes: int) -> keras.Model:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * an_epoch)
     model.compile(keras.optimizers.Adam(rate), {"logits": loss})
+
+    def said(epoch: int, logs: dict) -> None:
+        print(f"training a classifier of the real images: epoch {epoch + 1} of {epochs}", file=sys.stderr, flush=True)
+
     model.fit(store.images, {"logits": store.labels}, batch_size=BATCH_SIZE, epochs=epochs, verbose=0,
-              callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(
-                  f"training a classifier of the real images: epoch {epoch + 1} of {epochs}", file=sys.stderr,
-                  flush=True))])
+              callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=said)])
     return model
 
 
