@@ -74,7 +74,7 @@ EVIDENCE = {
 INFO = {
     "name": "dcgan-fashion-mnist", "images": 600_000, "parameters": {"generator": 1_066_881, "discriminator": 661_313},
     "data": {"source": "tfds:fashion_mnist", "images": 60_000},
-    "device": {"kind": "cpu", "name": "AMD EPYC", "count": 2},
+    "device": {"kind": "cpu", "name": "AMD EPYC", "count": 2}, "precision": "mixed_bfloat16",
     "versions": {"keras": "3.15.1"}, "license": "apache-2.0",
     "files": {name: {} for name in ("samples.png", *checkpoint.EVIDENCE)},
 }
@@ -134,7 +134,7 @@ def test_data_and_training():
     assert "`ganzoo train dcgan-fashion-mnist`" in training
     assert "600,000, of 800,000 in the run: the snapshot with the lowest KID" in training
     assert "0.75 hours" in training
-    assert "AMD EPYC, 2 cores" in training
+    assert "AMD EPYC, 2 cores, mixed_bfloat16" in training
     assert "about 15 Wh, an estimate: 0.75 h x 20 W, with 10 W assumed for a core; nothing was metered" in training
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import backend, noise, schedule
+from zoo import backend, machine, noise, schedule
 from zoo.gan import GAN
 from zoo.layers import spectral_layers
 
@@ -169,7 +169,8 @@ def test_the_linear_decay_ends_at_zero(small):
     ("sngan-cifar10", {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0}),
     ("stylegan-lite-cifar10", {"precision": "mixed_bfloat16", "model.style_mixing": 0.9}),
 ], ids=str)
-def test_options_train_and_stay_finite(small, name, overrides):
+def test_options_train_and_stay_finite(small, name, overrides, monkeypatch):
+    monkeypatch.setattr(machine, "precision", lambda wanted: wanted)  # emulated, where it must be
     gan = GAN(small(name, **({"schedule.d_steps": 1} | overrides)))
     engine = backend.Engine(gan)
     for step in range(3):

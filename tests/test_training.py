@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo import checkpoint, training
+from zoo import checkpoint, machine, training
+from zoo.gan import GAN
 from zoo.run import Run
 
 TRAIN = """
@@ -67,6 +68,33 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
     assert list((run.path / "events").glob("events.*"))
     generator = zoo.load_generator(run.path)
     assert generator.sample(3).shape == (3, 32, 32, 1)
+
+
+@pytest.mark.parametrize(("flags", "precision"), [
+    ("flags\t\t: fpu avx512f avx512_bf16 clzero", "mixed_bfloat16"),
+    ("flags\t\t: fpu amx_bf16", "mixed_bfloat16"),
+    ("Features\t: fp asimd bf16", "mixed_bfloat16"),
+    ("flags\t\t: fpu avx2 avx512f", "float32"),
+    ("model name\t: bf16\nflags\t\t: fpu", "float32"),
+    (None, "float32"),
+])
+def test_bfloat16_is_not_emulated(recipe, tmp_path, monkeypatch, flags, precision):
+    monkeypatch.setattr(machine, "CPU", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine, "device", lambda: {"kind": "cpu", "name": "a processor", "count": 2})
+    if flags:
+        machine.CPU.write_text(f"processor\t: 0\n{flags}\nbogomips\t: 5000\n")
+    gan = GAN(recipe.replace(precision="mixed_bfloat16"))
+    assert gan.discriminator.get_layer("from_image").dtype_policy.name == precision
+    assert machine.precision("float32") == "float32"
+
+
+def test_a_run_says_that_it_computes_in_float32_instead(recipe, tmp_path, monkeypatch):
+    recipe, said = recipe.replace(precision="mixed_bfloat16", **{"schedule.images": 32}), []
+    monkeypatch.setattr(machine, "precision", lambda wanted: "float32")
+    run = zoo.train(recipe, tmp_path / "run", notify=said.append)
+    assert any("float32 instead" in line for line in said)
+    assert checkpoint.open_checkpoint(run.latest()).info["precision"] == "float32"
+    assert run.recipe == recipe
 
 
 def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from zoo import augment, backend, networks, penalties, schedule
+from zoo import augment, backend, machine, networks, penalties, schedule
 from zoo.checkpoint import by_path
 from zoo.layers import spectral_layers
 from zoo.losses import DECISION, LOSSES
@@ -28,7 +28,7 @@ class GAN(keras.Model):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(name="gan")
         self.recipe = recipe
-        self.generator, self.discriminator = networks.build(recipe)
+        self.generator, self.discriminator = networks.build(recipe, machine.precision(recipe.precision))
         self.ema, _ = networks.build(recipe, precision="float32")  # half-life ema.half_life_images
         self.ema.trainable = False
         for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):

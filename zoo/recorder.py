@@ -97,7 +97,7 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
                  "classes": list(store.classes)},
         "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
-        "device": machine.device(),
+        "device": machine.device(), "precision": machine.precision(gan.recipe.precision),
         "versions": {"python": platform.python_version(),
                      **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")}},
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from zoo import backend, checkpoint, data, hub, noise, schedule
+from zoo import backend, checkpoint, data, hub, machine, noise, schedule
 from zoo.finite import NonFinite, require_finite
 from zoo.gan import GAN
 from zoo.recipe import Recipe
@@ -61,6 +61,8 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
     if recipe.watch != "warn" and backend.workers() > 1:
         raise ValueError("the watcher sees the first worker alone and cannot stop the others; set watch to \"warn\". "
                          f"Received: {recipe.watch!r} with {backend.workers()} workers")
+    if machine.precision(recipe.precision) != recipe.precision:
+        notify("this processor would have to emulate bfloat16, which is slow: computing in float32 instead")
     gan, latest = GAN(slower(recipe, run.rollbacks())), run.latest()
     if latest:
         restore(gan, latest, store)

@@ -139,7 +139,8 @@ def _training(facts: Facts) -> list[str]:
             ("images shown to D", f"{images:,}" + _of(training, images) if images else "not recorded"),
             ("time", f"{hours:.2f} hours of training steps, snapshots not counted" if hours else
              "not recorded in the checkpoint"),
-            ("device", _device(device) if device else f"not recorded ({plain(info.get('processor', 'unknown'))})"),
+            ("device", _device(device, info.get("precision")) if device else
+             f"not recorded ({plain(info.get('processor', 'unknown'))})"),
             ("energy", _energy(hours, device) if hours and device else
              "not estimated: that needs the time and the device"),
             ("made with", ", ".join(f"{plain(name)} {plain(version)}" for name, version in
@@ -155,9 +156,10 @@ def _of(training: dict, images: int) -> str:
     return f", of {total:,} in the run" + (": the snapshot with the lowest KID" if best else "")
 
 
-def _device(device: dict) -> str:
+def _device(device: dict, precision: str | None) -> str:
     unit = "cores" if device["kind"] == "cpu" else "accelerators"
-    return f"{plain(device['name'])}, {device['count']} {unit if device['count'] > 1 else unit[:-1]}"
+    return (f"{plain(device['name'])}, {device['count']} {unit if device['count'] > 1 else unit[:-1]}"
+            + (f", {plain(precision)}" if precision else ""))
 
 
 def _energy(hours: float, device: dict) -> str:
