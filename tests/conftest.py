@@ -7,7 +7,7 @@ import pytest
 
 from zoo import recipe as recipes
 
-SMALL = {"data.source": "", "model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4,
+SMALL = {"data.source": "", "precision": "float32", "model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4,
          "schedule.batch_size": 4, "schedule.images": 64, "log.every_images": 16, "log.checkpoint_every_images": 32,
          "log.kid_images": 0, "ema.half_life_images": 16}
 

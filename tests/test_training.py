@@ -204,7 +204,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
 def test_a_changed_recipe_is_refused_with_the_difference(recipe, tmp_path):
     run = Run(tmp_path / "run")
     run.start(recipe)
-    with pytest.raises(ValueError, match=r"optimizer.d.learning_rate: 0.0002 -> 0.001"):
+    with pytest.raises(ValueError, match=r"optimizer.d.learning_rate: 0.0004 -> 0.001"):
         zoo.train(recipe.replace(**{"optimizer.d.learning_rate": 1e-3}), run.path, notify=quiet)
 
 

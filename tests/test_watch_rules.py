@@ -11,8 +11,10 @@ from zoo.watch.history import derive
 from zoo.watch.remedies import REASONS, cured, remedy
 from zoo.watch.rules import RULES, find
 
-RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 64_000, "schedule.batch_size": 64})
-CRITIC = recipes.load("wgan-gp-fashion-mnist", {"schedule.images": 192_000})
+RATES = {"optimizer.d.learning_rate": 2e-4, "optimizer.g.learning_rate": 2e-4}
+RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 64_000, "schedule.batch_size": 64, **RATES})
+CRITIC = recipes.load("wgan-gp-fashion-mnist", {
+    "schedule.images": 192_000, "schedule.batch_size": 64, "schedule.d_steps": 3, **RATES})
 HEALTHY = {
     "d_loss": 0.9, "g_loss": 1.4, "penalty": 0.0, "d_real": 1.1, "d_fake": -1.0, "d_gradient": 3.0, "g_gradient": 2.0,
     "real_accuracy": 0.86, "fake_accuracy": 0.9, "probe_real": 1.0, "probe_fake": -0.9, "probe_spread": 1.2,
