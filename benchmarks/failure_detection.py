@@ -162,8 +162,9 @@ def recipe_for(run: dict):
 
     network = LOSSES[run["loss"]]
     beta_1 = {"momentum": 0.99}.get(run["failure"], 0.5 if network == "dcgan" else 0.0)
-    overrides = {"data.source": run["kind"], "data.channels": 1, "model.latent_dim": 16, "model.g_channels": 8,
-                 "model.d_channels": 8, "loss.name": run["loss"], "schedule.batch_size": BATCH, "schedule.d_steps": 1,
+    overrides = {"data.source": run["kind"], "precision": "float32", "data.channels": 1,
+                 "model.latent_dim": 16, "model.g_channels": 8, "model.d_channels": 8, "loss.name": run["loss"],
+                 "schedule.batch_size": BATCH, "schedule.d_steps": 1,
                  "loss.gradient_penalty": 10.0 if run["loss"] == "wasserstein" else 0.0, "loss.r1": 0.0,
                  "schedule.images": STEPS * BATCH, "log.every_images": EVERY * BATCH,
                  "log.checkpoint_every_images": 10 ** 9, "ema.half_life_images": 500, "seed": run["seed"]}
