@@ -70,6 +70,10 @@ def main() -> None:
     if options.rounds < 1 or (options.steps is not None and options.steps < 1):
         parser.error(f"--steps and --rounds must be at least 1. Received: {options.steps} and {options.rounds}")
     os.environ["KERAS_BACKEND"] = options.backend
+    from zoo import machine
+
+    if machine.precision(options.precision) != options.precision:
+        parser.error(f"ours would compute in float32 on this machine. Received: --precision {options.precision}")
     for network in options.network:
         (compare if options.backend == "tensorflow" else alone)(network, options)
 

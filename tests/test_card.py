@@ -134,7 +134,7 @@ def test_data_and_training():
     assert "`ganzoo train dcgan-fashion-mnist`" in training
     assert "600,000, of 800,000 in the run: the snapshot with the lowest KID" in training
     assert "0.75 hours" in training
-    assert "AMD EPYC, 2 cores, mixed_bfloat16" in training
+    assert "AMD EPYC, 2 cores, computing in mixed_bfloat16 |" in training
     assert "about 15 Wh, an estimate: 0.75 h x 20 W, with 10 W assumed for a core; nothing was metered" in training
 
 
@@ -143,6 +143,23 @@ def test_an_accelerator_is_estimated_by_its_maximum():
     assert "0.75 h x 700 W, with 700 W assumed for the device's stated maximum" in render(info={"device": device})
     device = {"kind": "gpu", "name": "unheard of", "count": 2}
     assert "0.75 h x 600 W, with 300 W assumed for a GPU" in render(info={"device": device})
+
+
+def test_a_run_on_two_machines_has_the_time_and_energy_of_both():
+    cpu = {"device": INFO["device"], "precision": "float32", "hours": 2.0}
+    gpu = {"device": {"kind": "gpu", "name": "NVIDIA H200", "count": 1}, "precision": "mixed_bfloat16", "hours": 0.5}
+    told = {**EVIDENCE["training"], "hours": 2.5, "machines": [cpu, gpu], "run_images": 600_000}
+    text = section(render(evidence={**EVIDENCE, "training": told}, precision="float32"), "Training")
+    assert "AMD EPYC, 2 cores, computing in float32, then NVIDIA H200, 1 accelerator" in text
+    assert "1 accelerator, computing in mixed_bfloat16 where the recipe has float32 |" in text
+    assert "about 390 Wh, an estimate: 2.00 h x 20 W, with 10 W assumed for a core; 0.50 h x 700 W" in text
+
+
+def test_a_run_that_was_not_finished_is_said_to_be_so():
+    told = {**EVIDENCE["training"], "run_images": 700_000}
+    for planned, unfinished in ((1_500_000, True), (700_000, False)):
+        text = render(evidence={**EVIDENCE, "training": told}, **{"schedule.images": planned})
+        assert ("was not finished, its recipe asks for 1,500,000" in text) == unfinished
 
 
 def test_unknown_data_is_said_to_be_unknown():

@@ -141,10 +141,36 @@ def test_hours_are_those_of_the_rates(tmp_path):
     assert (history(run, 36_000)["hours"], history(run, 36_000)["run_hours"]) == (1.0, 2.0)
 
 
+def test_hours_belong_to_the_machine_that_spent_them(tmp_path):
+    run, (a, b) = Run(tmp_path), ({"device": {"name": name}, "precision": "float32"} for name in "ab")
+    for images, what in ((0, {"machine": a}), (36_000, {"images_per_second": 10.0}), (36_000, {"machine": b}),
+                         (72_000, {"images_per_second": 20.0}), (72_000, {"machine": a}),
+                         (108_000, {"images_per_second": 5.0})):
+        run.log({"step": images, "images": images, **what})
+    told = history(run, 108_000)
+    assert told["machines"] == [{**a, "hours": 3.0}, {**b, "hours": 0.5}]
+    assert told["hours"] == 3.5
+    assert history(run, 72_000)["machines"] == [{**a, "hours": 1.0}, {**b, "hours": 0.5}]
+
+
+def test_a_rollback_is_told(tmp_path):
+    run = Run(tmp_path)
+    run.log({"step": 9, "images": 36, "rollback": {"from_step": 1_200, "why": "collapse: all alike"}})
+    (row,) = history(run, 100)["findings"]
+    assert row["images"] == 36
+    assert "collapse: all alike" in row["finding"] and "from step 1,200" in row["finding"]
+
+
 def test_the_device_has_a_name():
     found = machine.device()
     assert found["kind"] in ("cpu", "gpu", "tpu")
     assert found["name"] and found["count"] >= 1
+
+
+def test_cores_are_those_that_a_process_may_use(monkeypatch):
+    monkeypatch.setattr("keras.distribution.list_devices", lambda: ["CPU:0"])
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3}, raising=False)
+    assert machine.device()["count"] == 1
 
 
 def test_the_command_gives_the_recipe_again():
@@ -160,6 +186,17 @@ def test_the_command_gives_the_recipe_again():
     assert evidence.command(recipe.replace(name="own")) == "ganzoo train recipe.toml"
     tuned = evidence.command(recipe.replace(start="hf://org/name", **{"schedule.freeze_d": 2}))
     assert tuned == "ganzoo finetune hf://org/name --data 'my pictures' --images 1000 --freeze-d 2"
+
+
+def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
+    made = run(watch="rollback")
+    rates = recipes.load("dcgan-fashion-mnist").optimizer
+    recipe = made.recipe.slower(1)
+    assert recipe.optimizer.d.learning_rate == rates.d.learning_rate / 2
+    with pytest.raises(ValueError, match=r"differs in optimizer\.d\.learning_rate"):
+        evidence._require_same(recipe, made)
+    made.log({"step": 1, "images": 100, "rollback": {"from_step": 3, "why": "collapse"}})
+    evidence._require_same(recipe, made)
 
 
 def test_an_export_carries_the_history_of_its_run(exported):
@@ -217,7 +254,7 @@ def test_what_is_not_at_hand_is_not_measured(exported):
     del opened.info["training"]
     found, drawn = evidence._moment(opened, [], {}, None)
     assert found["moment"] == {"not_measured": "the checkpoint says nothing of its run, and the run was not at hand"}
-    assert set(found) == {"moment", "findings"}
+    assert set(found) == {"command", "moment", "findings"}
     assert not drawn
 
 

@@ -214,6 +214,11 @@ def test_a_trained_checkpoint_ships():
 
 
 @pytest.mark.parametrize("name", hub.shipped())
+def test_a_shipped_checkpoint_was_made_by_its_recipe_and_nothing_else(name):
+    assert recipes.difference(recipes.load(name), checkpoint.open_checkpoint(hub.resolve(name)).recipe) == []
+
+
+@pytest.mark.parametrize("name", hub.shipped())
 def test_a_shipped_checkpoint_draws_its_golden_sample(name):
     content = checkpoint.open_checkpoint(hub.resolve(name)).content("samples.png")
     golden = np.asarray(Image.open(io.BytesIO(content)), int)

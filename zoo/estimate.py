@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from zoo import networks
+from zoo import machine, networks
 from zoo.recipe import Recipe
 
 
@@ -22,7 +22,7 @@ def estimate(recipe: Recipe) -> dict[str, int]:
     """
     generator, discriminator = networks.build(recipe)
     g, d = parameters(generator), parameters(discriminator)
-    size = 4 if recipe.precision == "float32" else 2
+    size = 4 if machine.precision(recipe.precision) == "float32" else 2
     batch = recipe.schedule.batch_size
     activations = 2 * size * batch * (_outputs(generator) + 2 * _outputs(discriminator))
     return {"generator": g, "discriminator": d, "weights_bytes": 4 * (5 * g + 4 * d), "activations_bytes": activations,

@@ -90,7 +90,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
                        "images": opened.info.get("images")},
         "measured": {"images": images, "seed": seeds[0], "extractor": names[0], "floor": floor,
                      "warnings": sorted({str(warning.message) for warning in caught})},
-        "command": command(opened.recipe), "interpolation": WALK, **found, **moment}
+        "interpolation": WALK, **found, **moment}
     contents = {"evaluation.json": _json(scores), "evidence.json": _json(evidence),
                 "interpolation.png": pictures.gallery(generator.interpolate(**WALK), 8), **drawn, **more}
     checkpoint.renew(folder, contents)
@@ -117,7 +117,7 @@ def _json(value: dict) -> bytes:
 
 
 def _require_same(recipe: recipes.Recipe, run: Run) -> None:
-    differences = [line for line in recipes.difference(recipe, run.recipe)
+    differences = [line for line in recipes.difference(recipe, run.recipe.slower(run.rollbacks()))
                    if line.partition(":")[0] not in ("seed", "name", "start", "data.source")]
     if differences:
         raise ValueError("a run beside a checkpoint has its recipe, but for the seed; this one differs in "
@@ -127,12 +127,13 @@ def _require_same(recipe: recipes.Recipe, run: Run) -> None:
 def _moment(opened: checkpoint.Checkpoint, runs: list[Run], scores: dict, evaluate) -> tuple[dict, dict[str, bytes]]:
     """How the quality moved towards the checkpoint and past it; the average against the raw weights; other seeds."""
     images, own = opened.info.get("images"), next((run for run in runs if run.recipe.seed == opened.recipe.seed), None)
+    made_by = {"command": command(own.recipe if own else opened.recipe)}
     told = history(own, images) if own else opened.info.get("training")
     if not told:
         reason = "the checkpoint says nothing of its run, and the run was not at hand"
-        return {"moment": {"not_measured": reason}, "findings": {"not_measured": reason}}, {}
+        return {**made_by, "moment": {"not_measured": reason}, "findings": {"not_measured": reason}}, {}
     rows = [{"seed": opened.recipe.seed, "images": images, "ema": _means(scores)}]
-    if own:
+    if own and checkpoint.open_checkpoint(hub.resolve(own.path)).info.get("images") == images:
         rows[0]["raw"] = _means(evaluate(own, "raw"))
     curves = {"this run": told["kid"]}
     for run in runs:
@@ -142,7 +143,7 @@ def _moment(opened: checkpoint.Checkpoint, runs: list[Run], scores: dict, evalua
             curves[f"seed {run.recipe.seed}"] = history(run, best)["kid"]
     curves = {label: points for label, points in curves.items() if points}
     return {
-        "training": told, "moment": {"images": images, "kid": told["kid"], "seeds": rows},
+        **made_by, "training": told, "moment": {"images": images, "kid": told["kid"], "seeds": rows},
         "findings": {"not_measured": "no watcher ran beside the training"} if told["findings"] is None else {
             "found": told["findings"]},
     }, {"progress.png": pictures.progress(curves, images)} if curves else {}

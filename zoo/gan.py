@@ -13,7 +13,7 @@ from zoo.recipe import Adam, Recipe
 
 
 class GAN(keras.Model):
-    """A recipe's networks, optimizers and averages, and the step that trains them.
+    """A recipe's networks, optimizers and averages, and the step that trains them; in `machine.precision`.
 
     Everything random comes in with the batch (`noise.batch` makes one from numpy), so that a step is a function of
     its inputs: replicas, backends and resumed runs agree. A batch is a dictionary of arrays whose first axis is the

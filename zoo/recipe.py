@@ -138,6 +138,11 @@ class Recipe:
         """A copy with dotted keys replaced, for instance `replace(**{"schedule.images": 1000})`."""
         return from_dict(_override(self.to_dict(), overrides))
 
+    def slower(self, rollbacks: int) -> Recipe:
+        """A copy with both rates halved for each rollback."""
+        return self.replace(**{f"optimizer.{player}.learning_rate":
+                               getattr(self.optimizer, player).learning_rate / 2 ** rollbacks for player in ("d", "g")})
+
 
 def names() -> list[str]:
     """Names of the shipped recipes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from zoo.finite import NonFinite
 from zoo.gan import GAN
 from zoo.generator import Generator
 from zoo.quality import Quality
-from zoo.recipe import LEAST_KID_IMAGES
+from zoo.recipe import LEAST_KID_IMAGES, Recipe
 from zoo.run import Run
 from zoo.watch.watcher import Failing, Watcher
 
@@ -32,6 +33,7 @@ class Recorder:
         step = int(np.asarray(gan.step))
         run.rewind(step)
         self.watcher = Watcher(gan, store, run.entries())
+        run.log({"step": step, "images": step * self.images_per_step, "machine": on(gan.recipe)})
         self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
 
     def watch(self, step: int, numbers: dict[str, float]) -> None:
@@ -96,8 +98,13 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
         "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
                  "classes": list(store.classes)},
-        "backend": keras.backend.backend(), "replicas": backend.replicas(), "processor": platform.machine(),
-        "device": machine.device(), "precision": machine.precision(gan.recipe.precision),
+        **on(gan.recipe), "replicas": backend.replicas(), "processor": platform.machine(),
         "versions": {"python": platform.python_version(),
                      **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")}},
     }
+
+
+def on(recipe: Recipe) -> dict[str, Any]:
+    """What computes, and how."""
+    return {"backend": keras.backend.backend(), "device": machine.device(),
+            "precision": machine.precision(recipe.precision)}

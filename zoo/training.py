@@ -61,9 +61,9 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
     if recipe.watch != "warn" and backend.workers() > 1:
         raise ValueError("the watcher sees the first worker alone and cannot stop the others; set watch to \"warn\". "
                          f"Received: {recipe.watch!r} with {backend.workers()} workers")
-    if machine.precision(recipe.precision) != recipe.precision:
-        notify("this processor would have to emulate bfloat16, which is slow: computing in float32 instead")
-    gan, latest = GAN(slower(recipe, run.rollbacks())), run.latest()
+    if machine.precision(recipe.precision) != recipe.precision and not run.rollbacks():
+        notify("bfloat16 is not known to be faster on this processor: computing in float32 instead")
+    gan, latest = GAN(recipe.slower(run.rollbacks())), run.latest()
     if latest:
         restore(gan, latest, store)
         notify(f"going on from {latest}")
@@ -123,7 +123,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
                 require_finite(gan, numbers, window, step, weights=saving)
                 rate = (step - window) * images_per_step / (time.monotonic() - clock)
                 if recorder:
-                    recorder.watch(step, {**numbers, "images_per_second": round(rate, 1)})
+                    recorder.watch(step, {**numbers, "images_per_second": float(f"{rate:.4g}")})
                     bar.set_postfix_str(summary(numbers) + recorder.alarm)
                 if recorder and saving:
                     recorder.checkpoint(step, hurry=interrupted())
@@ -148,13 +148,6 @@ def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Ite
         for step in range(first, plan.steps):
             batch, coming = coming.result(), maker.submit(make, step + 1)
             yield step, batch
-
-
-def slower(recipe: Recipe, rollbacks: int) -> Recipe:
-    """The recipe with both rates halved for each rollback."""
-    rates = {f"optimizer.{player}.learning_rate": getattr(recipe.optimizer, player).learning_rate / 2 ** rollbacks
-             for player in ("d", "g")}
-    return recipe.replace(**rates)
 
 
 def roll_back(run: Run, failure: NonFinite | Failing, notify: Callable[[str], None]) -> bool:

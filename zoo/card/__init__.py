@@ -132,46 +132,54 @@ def _data(facts: Facts, data: dict[str, str]) -> list[str]:
 
 def _training(facts: Facts) -> list[str]:
     evidence, info = facts.evidence or {}, facts.info
-    training, device = evidence.get("training") or info.get("training") or {}, info.get("device")
+    training = evidence.get("training") or info.get("training") or {}
     hours, images = training.get("hours"), info.get("images")
+    machines = [machine for machine in training.get("machines", ()) if "device" in machine] or (
+        [{**info, "hours": hours}] if info.get("device") else [])
     rows = [("command", (f"`{plain(evidence['command'])}`" if "command" in evidence else "not recorded")
              + "; every number is in `recipe.toml`"),
-            ("images shown to D", f"{images:,}" + _of(training, images) if images else "not recorded"),
-            ("time", f"{hours:.2f} hours of training steps, snapshots not counted" if hours else
-             "not recorded in the checkpoint"),
-            ("device", _device(device, info.get("precision")) if device else
-             f"not recorded ({plain(info.get('processor', 'unknown'))})"),
-            ("energy", _energy(hours, device) if hours and device else
+            ("images shown to D", f"{images:,}" + _of(training, images, facts.recipe) if images else "not recorded"),
+            ("time", f"{hours:.2f} hours of training steps; measuring, saving and work that was lost are not counted"
+             if hours else "not recorded in the checkpoint"),
+            ("device", ", then ".join(_machine(machine, facts.recipe) for machine in machines)
+             or f"not recorded ({plain(info.get('processor', 'unknown'))})"),
+            ("energy", _energy(machines) if hours and machines else
              "not estimated: that needs the time and the device"),
             ("made with", ", ".join(f"{plain(name)} {plain(version)}" for name, version in
                                     info.get("versions", {}).items()) or "not recorded")]
     return ["## Training", "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)]
 
 
-def _of(training: dict, images: int) -> str:
-    total, kid = training.get("run_images"), training.get("kid")
-    if not total or total <= images:
+def _of(training: dict, images: int, recipe: Recipe) -> str:
+    reached, planned = training.get("run_images"), recipe.schedule.images
+    if not reached:
         return ""
-    best = kid and min(kid, key=lambda point: point[1])[0] == images
-    return f", of {total:,} in the run" + (": the snapshot with the lowest KID" if best else "")
+    best = training.get("kid") and min(training["kid"], key=lambda point: point[1])[0] == images
+    return ((f", of {reached:,} in the run" + (": the snapshot with the lowest KID" if best else "")
+             if reached > images else "")
+            + (f"; the run was not finished, its recipe asks for {planned:,}" if reached < 0.99 * planned else ""))
 
 
-def _device(device: dict, precision: str | None) -> str:
+def _machine(machine: dict, recipe: Recipe) -> str:
+    device, precision = machine["device"], machine.get("precision")
     unit = "cores" if device["kind"] == "cpu" else "accelerators"
     return (f"{plain(device['name'])}, {device['count']} {unit if device['count'] > 1 else unit[:-1]}"
-            + (f", {plain(precision)}" if precision else ""))
+            + (f", computing in {plain(precision)}" if precision else "")
+            + (f" where the recipe has {recipe.precision}" if precision not in (None, recipe.precision) else ""))
 
 
-def _energy(hours: float, device: dict) -> str:
-    watts = PUBLISHED["watts"]
-    if device["kind"] == "cpu":
-        each, reason = watts["core"], "a core"
-    else:
-        key = next((key for key in watts if key in device["name"]), device["kind"])
-        each, reason = watts[key], "the device's stated maximum" if key != device["kind"] else f"a {key.upper()}"
-    power = each * device["count"]
-    return (f"about {hours * power:,.0f} Wh, an estimate: {hours:.2f} h x {power} W, with {each} W assumed for "
-            f"{reason}; nothing was metered")
+def _energy(machines: list[dict]) -> str:
+    watts, total, parts = PUBLISHED["watts"], 0.0, []
+    for machine in machines:
+        device, hours = machine["device"], machine["hours"]
+        key = "core" if device["kind"] == "cpu" else next(
+            (key for key in watts if key in device["name"]), device["kind"])
+        reason = {"core": "a core", device["kind"]: f"a {device['kind'].upper()}"}.get(
+            key, "the device's stated maximum")
+        power = watts[key] * device["count"]
+        total += hours * power
+        parts.append(f"{hours:.2f} h x {power} W, with {watts[key]} W assumed for {reason}")
+    return f"about {total:,.0f} Wh, an estimate: {'; '.join(parts)}; nothing was metered"
 
 
 def _scores(facts: Facts, data: dict[str, str]) -> list[str]:

@@ -89,12 +89,14 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
 def _dry_run(recipe) -> None:
     import tomli_w
 
+    from zoo import machine
     from zoo.estimate import estimate
 
     needs = estimate(recipe)
     click.echo(tomli_w.dumps(recipe.to_dict()))
     plan = recipe.schedule
     click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
+    click.echo(f"# computed in {machine.precision(recipe.precision)}")
     click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
     click.echo(f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
                f"{needs['weights_bytes'] / 2**20:,.0f} MiB")

@@ -101,8 +101,8 @@ CHANGES = {
 
 REASONS = {
     "non_finite":
-        "A value left the range of its number format. Smaller rates keep weights small; float32 has the range "
-        "that half precision lacks. Go on from the last healthy checkpoint.",
+        "A value left the range of its number format. Smaller rates keep weights small; float32 has the digits "
+        "that bfloat16 lacks. Go on from the last healthy checkpoint.",
     "constant_data":
         "All images are nearly the same picture, or nearly black: look at the files, and at how they were "
         "decoded. No setting of training helps.",
