@@ -115,7 +115,9 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     assert run.latest() == run.checkpoint_path(5)
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path, precision):
+    recipe = recipe.replace(precision=precision)
     whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
     half = Run(tmp_path / "half")
     shutil.copytree(whole.path, half.path)
