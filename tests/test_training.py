@@ -202,7 +202,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", TRAIN, json.dumps(long.to_dict()), str(run.path)],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 120
-    while not run.entries() and time.monotonic() < deadline:
+    while not steps(run) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
