@@ -28,6 +28,8 @@ def precision(wanted: str) -> str:
     TensorFlow gains where the processor has the instructions. Without them, DCGAN trained at less than half of
     float32's speed with AVX-512, and hardly at all with AVX2; JAX turns its products into float32 on every CPU.
     """
+    if wanted == "float32":
+        return wanted
     gains = keras.backend.backend() == "tensorflow" and _first(r"flags\s*:.*\b(avx512_bf16|amx_bf16)\b", CPU)
     return wanted if gains or device()["kind"] != "cpu" else "float32"
 
