@@ -246,6 +246,14 @@ def test_every_failure_mode_has_its_picture():
                                                                              "truncation.png"})
 
 
+@pytest.mark.parametrize(("decibels", "verdict"), [
+    (-3.1, "fine detail lost"), (-0.1, "fine detail as in real images"), (2.0, "noise, or edges too hard")])
+def test_less_than_one_decibel_is_not_called_lost(decibels, verdict):
+    artefacts = {**EVIDENCE["artefacts"], "high_frequencies": both(decibels, 0.0)}
+    assert f"): {verdict} (" in section(render(evidence={**EVIDENCE, "artefacts": artefacts}),
+                                        "Checkerboard and fine detail")
+
+
 def test_a_picture_that_is_not_there_is_not_shown():
     assert ".png" not in render(info={"files": {}})
 

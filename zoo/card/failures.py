@@ -116,12 +116,13 @@ def _artefacts(found: dict[str, Any], facts, picture) -> list[str]:
     gap, board = found["high_frequencies"], found["checkerboard"]
     stride, worst = max(board["generated"].items(), key=lambda item: item[1])
     detail = percent(10 ** (gap["generated"] / 10))
+    verdict = "fine detail as in real images" if abs(gap["generated"]) <= VISIBLE else (
+        "noise, or edges too hard" if gap["generated"] > 0 else "fine detail lost")
     return [f"**{'A checkerboard' if worst > VISIBLE else 'No checkerboard to speak of'}: {worst:+.1f} dB at the "
             f"frequencies of stride {plain(stride)}, {facts.floor} {board['held_out'][stride]:+.1f} dB** (we take 1 dB "
             "over real images as visible, [Odena 2016](https://distill.pub/2016/deconv-checkerboard)). The top third "
             f"of frequencies has {detail} of the power of real images ({gap['generated']:+.1f} dB, {facts.floor} "
-            f"{gap['held_out']:+.1f} dB): {'noise, or edges too hard' if gap['generated'] > 0 else 'fine detail lost'} "
-            "([Durall 2020](https://arxiv.org/abs/2003.01826)).",
+            f"{gap['held_out']:+.1f} dB): {verdict} ([Durall 2020](https://arxiv.org/abs/2003.01826)).",
             picture("spectrum.png", "Power at each frequency, over all directions: training images and samples")]
 
 
