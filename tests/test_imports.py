@@ -86,7 +86,7 @@ MAY_IMPORT = {
     "watch.probe": {"augment", "backend", "data", "gan", "networks", "noise", "watch.looks"},
     "watch.watcher": {"data", "gan", "watch.findings", "watch.history", "watch.probe", "watch.rules"},
     "features": {"files"},
-    "quality": {"data", "features", "generator", "metrics.extractors", "metrics.kernel"},
+    "quality": {"data", "features", "generator", "metrics.extractors", "metrics.kernel", "metrics.neighbours"},
     "evaluation": {"zoo", "data", "features", "generator", "metrics.extractors", "metrics.ms_ssim", "metrics.scores"},
     "defects": {"card.pictures", "data", "evaluation", "features", "generator", "metrics.bins", "metrics.birthday",
                 "metrics.classes", "metrics.copying", "metrics.distances", "metrics.extractors", "metrics.neighbours",

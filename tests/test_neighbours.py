@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.metrics import distances, neighbours
-from zoo.metrics.neighbours import neighbour_scores
+from zoo.metrics.neighbours import neighbour_scores, recall
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +46,7 @@ def test_scores_are_their_definitions(real, fake, block, monkeypatch):
     *scores, ours = neighbour_scores(real, fake, 3, 5)
     assert scores == pytest.approx(expected, abs=1e-12)
     np.testing.assert_allclose(ours, realism, rtol=1e-9)
+    assert recall(real, fake) == scores[1]
 
 
 def test_equal_sets_have_the_best_scores():
@@ -72,6 +73,13 @@ def test_more_neighbours_reach_farther():
     near, far = (neighbour_scores(normal(300), normal(300, seed=1), k, k) for k in (1, 10))
     assert near.precision < far.precision
     assert near.coverage < far.coverage
+
+
+def test_recall_falls_with_the_spread_of_the_samples():
+    recalls = [recall(normal(500), normal(500, spread, seed=1)) for spread in (1.0, 0.8, 0.6, 0.0)]
+    assert recalls == sorted(recalls, reverse=True)
+    assert recalls[0] > 0.8
+    assert recalls[-1] == 0
 
 
 def test_collapse_is_measured_with_a_warning():

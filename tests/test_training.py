@@ -63,6 +63,7 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
     kids = [entry["kid"] for entry in entries if "kid" in entry]
     assert len(kids) == 2
     assert all(kid > 0 for kid in kids)
+    assert all(0 <= entry["recall"] <= 1 for entry in entries if "kid" in entry)
     with Image.open(run.path / "samples.gif") as animation, Image.open(run.path / "samples/0000000064.png") as sheet:
         assert animation.n_frames == 2
         assert sheet.size == (256, 256)

@@ -40,12 +40,13 @@ def gif(frames: list[Image.Image], path: Path, milliseconds: int = 120, last_mil
 
 
 def curves(entries: list[dict[str, Any]], path: Path) -> None:
-    """Draws losses, logits, accuracies and KID over the images seen, once there are some."""
+    """Draws losses, logits, accuracies, KID and recall over the images seen, once there are some."""
     from matplotlib.figure import Figure
 
     panels = {"losses": ("d_loss", "g_loss", "penalty"), "logits of D": ("d_real", "d_fake"),
               "D: share told right": ("real_accuracy", "fake_accuracy"),
               "KID of the average and of the raw generator, a small sample": ("kid", "kid_raw"),
+              "recall of the average, a small sample": ("recall",),
               "augmentation": ("r_t", "ada_p")}
     panels = {title: [name for name in names if any(name in entry for entry in entries)]
               for title, names in panels.items()}

@@ -1,4 +1,4 @@
-"""How good a generator is at the moment: KID of a small fixed sample, cheap enough to follow a run."""
+"""How good a generator is at the moment: KID and recall of a small fixed sample, cheap enough to follow a run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from zoo import data, features
 from zoo.generator import Generator
 from zoo.metrics import extractors
 from zoo.metrics.kernel import kernel_distance
+from zoo.metrics.neighbours import recall
 
 SHARE = 0.04  # of the time of training; beyond it, the raw generator goes unmeasured
 
 
 class Quality:
-    """Kernel distance (Binkowski 2018, arXiv:1801.01401) on efficientnet-lite0 between real and generated images.
+    """Kernel distance (Binkowski 2018, arXiv:1801.01401) and recall (Kynkaanniemi 2019, arXiv:1904.06991) on
+    efficientnet-lite0 between real and generated images.
 
-    The real ones are held-out images where there are enough, otherwise training images. The number compares moments
-    and variants of runs on the same images; `zoo.evaluate` is for scores that are published.
+    The real ones are held-out images where there are enough, otherwise training images. The numbers compare moments
+    and variants of runs on the same images; `zoo.evaluate` is for scores that are published. KID says little of the
+    variety within a mode, so that it may be low while recall, the share of real images among the samples, is too.
     """
 
     def __init__(self, store: data.Store, count: int) -> None:
@@ -37,17 +40,17 @@ class Quality:
         return extractor, features.kept(extractor, images, store.fingerprint, part, self.count, quiet=True).features
 
     def __call__(self, average: Generator, raw: Generator) -> dict[str, float]:
-        """{"kid", "kid_error": its standard error, "kid_raw": of the raw generator, if there is time for it}."""
+        """{"kid", "kid_error": its standard error, "recall", "kid_raw": of the raw generator, if there is time}."""
         begun = time.monotonic()
-        kid, error = self._distance(average)
-        numbers = {"kid": kid, "kid_error": error}
+        fake = self._features(average)
+        kid, error = kernel_distance(self._real, fake, subset_size=None)
+        numbers = {"kid": kid, "kid_error": error, "recall": recall(self._real, fake)}
         if self._spent < SHARE * (begun - self._start):
-            numbers["kid_raw"], _ = self._distance(raw)
+            numbers["kid_raw"], _ = kernel_distance(self._real, self._features(raw), subset_size=None)
         self._spent += time.monotonic() - begun
         return numbers
 
-    def _distance(self, generator: Generator) -> tuple[float, float]:
+    def _features(self, generator: Generator) -> np.ndarray:
         images = generator.sample(self.count, seed=1)
-        fake = self._elsewhere.submit(features.extract, self._extractor, features.in_batches(images), len(images),
-                                      "generated", quiet=True).result()
-        return kernel_distance(self._real, fake.features, subset_size=None)
+        return self._elsewhere.submit(features.extract, self._extractor, features.in_batches(images), len(images),
+                                      "generated", quiet=True).result().features

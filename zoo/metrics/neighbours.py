@@ -59,6 +59,15 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
                    real_squared[:, [density_k - 1]], fake_squared[None, :, precision_k - 1], density_k)
 
 
+def recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
+    """The recall of `neighbour_scores` alone, without its warnings: a collapsed generator has 0."""
+    checks.at_least_one(k=k)
+    real, fake = checks.pair(real, fake, least=k + 1)
+    radii = nearest_squared(fake, k=k)[0][None, :, k - 1]
+    distances = SquaredDistances(real, fake)
+    return float(sum(distances.within(*block, radii).any(axis=1).sum() for block in distances) / len(real))
+
+
 def _scores(distances, radii, density_radii, fake_radii, density_k) -> NeighbourScores:
     """From squared radii: [N, 1] of the real images, [1, M] of the generated ones."""
     small = radii <= np.median(radii)
