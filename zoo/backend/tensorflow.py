@@ -36,7 +36,7 @@ def input_gradient(function, x):
 def compiled(function, state: list):
     """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX."""
 
-    @tf.function
+    @tf.function(autograph=False)  # nothing to convert: no Python branch depends on a tensor, or JAX would fail
     def call(*arrays):
         with keras.StatelessScope():
             return function(*arrays)
@@ -148,7 +148,7 @@ class Engine:
             means = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(list(logs.values())))
             return dict(zip(logs, tf.unstack(means), strict=True))
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(batch):
             logs = self._strategy.run(update, args=(batch,))
             return {name: self._strategy.experimental_local_results(value)[0] for name, value in logs.items()}
