@@ -23,6 +23,17 @@ def test_the_size_of_the_usual_comparison(name):
     assert parameters(discriminator) == 1_053_825
 
 
+@pytest.mark.parametrize("name", ["sngan-cifar10", "wgan-gp-cifar10"])
+def test_a_pyramid_is_wider_where_the_image_is_smaller(name):
+    generator, discriminator = networks.build(recipes.load(name, {
+        "model.pyramid": True, "model.g_channels": 64, "model.d_channels": 48}))
+    blocks = {"generator": [(4, 64), (8, 32), (16, 16), (32, 8)], "discriminator": [(16, 6), (8, 12), (4, 24), (4, 48)]}
+    for model, names in ((generator, ("reshape", "block8", "block16", "block32")),
+                         (discriminator, ("block1", "block2", "block3", "block4"))):
+        shapes = [model.get_layer(block).output.shape[1:] for block in names]
+        assert shapes == [(size, size, width) for size, width in blocks[model.name]]
+
+
 def test_the_sizes_in_the_header_of_dcgan():
     generator, discriminator = networks.build(recipes.load("dcgan-64"))
     assert (parameters(generator), parameters(discriminator)) == (3_576_707, 2_765_633)

@@ -56,6 +56,8 @@ def test_overrides_are_toml_with_optional_quotes():
     ({"optimizer.g.learning_rate": float("nan")}, ["finite"]),
     ({"loss.gradient_penalty": 10.0}, ["batch normalisation", "gradient_penalty=10.0"]),
     ({"model.mapping_layers": 2}, ["mapping_layers"]),
+    ({"model.pyramid": True}, ["model.pyramid", "'dcgan' at 32"]),
+    ({"model.network": "sngan", "data.resolution": 64, "model.pyramid": True}, ["model.pyramid", "'sngan' at 64"]),
     ({"schedule.d_period": 5}, ["d_period", "g_period"]),
     ({"augment.ada": True, "augment.diffaugment": ["color"]}, ["choose one"]),
     ({"augment.diffaugment": ["colour"]}, ["augment.diffaugment", "'color'"]),

@@ -38,6 +38,7 @@ class Model:
     d_channels: int
     mapping_layers: int = 0  # StyleGAN-lite alone
     style_mixing: float = 0.0  # StyleGAN-lite alone: the share of images made from two styles
+    pyramid: bool = False  # WGAN-GP and SNGAN at 32 pixels: wider where the image is smaller, as the others always are
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,9 @@ def _check(recipe: Recipe) -> None:
                          f"Received: {recipe.model.mapping_layers} with {network!r}")
     if recipe.model.style_mixing and network != "stylegan-lite":
         raise ValueError(f"model.style_mixing belongs to stylegan-lite alone. Received: {network!r}")
+    if recipe.model.pyramid and (network not in ("wgan-gp", "sngan") or recipe.data.resolution != 32):
+        raise ValueError("model.pyramid belongs to wgan-gp and sngan at 32 pixels; the others are pyramids already. "
+                         f"Received: {network!r} at {recipe.data.resolution}")
     if (schedule.d_period > 0) != (schedule.g_period > 0):
         raise ValueError("schedule.d_period and g_period are set together, or both are 0. "
                          f"Received: {schedule.d_period} and {schedule.g_period}")

@@ -2,6 +2,7 @@
 
     resolution   generator (g)                              discriminator (d)
     32           4x4xg, blocks g g g, up                    blocks d d down, then d d
+    32, pyramid  4x4xg, blocks g/2 g/4 g/8, up              blocks d/8 d/4 d/2 down, then d
     64           4x4xg, blocks g/2 g/4 g/8 g/16, up         blocks d/16 d/8 d/4 d/2 d, down
     128          4x4xg, blocks g g/2 g/4 g/8 g/16, up       blocks d/16 d/8 d/4 d/2 d, down, then d
 
@@ -13,20 +14,36 @@ shortcuts and outer layers with gain 1.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 from keras import layers, ops
 
 from zoo import backend
 from zoo.layers import Initializers, UpConv2D
+from zoo.recipe import Model
 
 GAIN = 2.0 ** 0.5
 
-G_DIVISORS = {32: (1, 1, 1), 64: (2, 4, 8, 16), 128: (1, 2, 4, 8, 16)}
-D_DIVISORS = {32: (1, 1, 1, 1), 64: (16, 8, 4, 2, 1), 128: (16, 8, 4, 2, 1, 1)}
-D_DOWN = {32: 2, 64: 5, 128: 5}
+
+@dataclass(frozen=True)
+class Shape:
+    g: tuple[int, ...]  # block by block, g divided by its width; each doubles the size
+    d: tuple[int, ...]
+    down: int  # so many of D's blocks, the first ones, halve the size
 
 
-def build_generator(latent_dim: int, width: int, resolution: int, channels: int, init: Initializers) -> keras.Model:
+SHAPES = {32: Shape((1, 1, 1), (1, 1, 1, 1), 2),
+          64: Shape((2, 4, 8, 16), (16, 8, 4, 2, 1), 5),
+          128: Shape((1, 2, 4, 8, 16), (16, 8, 4, 2, 1, 1), 5)}
+PYRAMID = Shape((2, 4, 8), (8, 4, 2, 1), 3)  # at 32
+
+
+def shape(model: Model, resolution: int) -> Shape:
+    return PYRAMID if model.pyramid else SHAPES[resolution]
+
+
+def build_generator(model: Model, resolution: int, channels: int, init: Initializers) -> keras.Model:
     """z [N, latent_dim] -> images [N, H, W, C] in [-1, 1], with batch normalisation before each activation."""
 
     def norm_relu(x, name):
@@ -34,11 +51,12 @@ def build_generator(latent_dim: int, width: int, resolution: int, channels: int,
                                       name=f"{name}_norm")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    z = keras.Input((latent_dim,), name="z")
+    width = model.g_channels
+    z = keras.Input((model.latent_dim,), name="z")
     x = layers.Dense(4 * 4 * width, kernel_initializer=init.glorot_uniform(), name="project")(z)
     x = layers.Reshape((4, 4, width), name="reshape")(x)
     size = 4
-    for divisor in G_DIVISORS[resolution]:
+    for divisor in shape(model, resolution).g:
         size, filters = 2 * size, max(1, width // divisor)
         name = f"block{size}"
         h = norm_relu(x, f"{name}_1")
@@ -54,15 +72,15 @@ def build_generator(latent_dim: int, width: int, resolution: int, channels: int,
     return keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
 
 
-def build_discriminator(conv: type, conv_pool: type, dense: type, width: int, resolution: int, channels: int,
+def build_discriminator(conv: type, conv_pool: type, dense: type, model: Model, resolution: int, channels: int,
                         init: Initializers) -> keras.Model:
     """Images [N, H, W, C] -> logits [N, 1], from the given kinds of convolution, pooled convolution and dense layer."""
     image = keras.Input((resolution, resolution, channels), name="image")
-    x, size, before = image, resolution, channels
-    for index, divisor in enumerate(D_DIVISORS[resolution]):
-        first, down = index == 0, index < D_DOWN[resolution]
-        filters = max(1, width // divisor)
-        size //= 2 if down else 1
+    plan = shape(model, resolution)
+    x, before = image, channels
+    for index, divisor in enumerate(plan.d):
+        first, down = index == 0, index < plan.down
+        filters = max(1, model.d_channels // divisor)
         name = f"block{index + 1}"
         h = x if first else layers.ReLU(name=f"{name}_relu1")(x)
         h = conv(filters if first else before, 3, padding="same", kernel_initializer=init.glorot_uniform(GAIN),

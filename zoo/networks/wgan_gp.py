@@ -20,5 +20,5 @@ from zoo.recipe import Model
 def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[keras.Model, keras.Model]:
     """Returns the generator z [N, latent_dim] -> [N, H, W, C] and the critic [N, H, W, C] -> [N, 1]."""
     init = Initializers(seed)
-    generator = build_generator(model.latent_dim, model.g_channels, resolution, channels, init)
-    return generator, build_discriminator(Conv2D, ConvPool2D, Dense, model.d_channels, resolution, channels, init)
+    generator = build_generator(model, resolution, channels, init)
+    return generator, build_discriminator(Conv2D, ConvPool2D, Dense, model, resolution, channels, init)
