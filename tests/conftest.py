@@ -18,7 +18,8 @@ def small():
 
     def make(name: str, **overrides) -> recipes.Recipe:
         recipe = recipes.load(name)
-        wide = {"model.g_channels": 16, "model.d_channels": 16} if recipe.data.resolution > 32 else {}
+        narrows = recipe.data.resolution > 32 or recipe.model.pyramid  # to a fraction of these widths
+        wide = {"model.g_channels": 16, "model.d_channels": 16} if narrows else {}
         return recipe.replace(**(SMALL | wide | overrides))
 
     return make

@@ -428,7 +428,7 @@ def test_finetune_starts_from_an_address_and_remembers_its_commit(published, ima
 
 
 def test_plain_keras_draws_the_same_images_in_a_process_without_zoo(server, saved, tmp_path):
-    folders = {"org/dcgan": saved, "org/sngan": save(tmp_path, "sngan-fashion-mnist")}
+    folders = {"org/dcgan": saved, "org/sngan": save(tmp_path, "sngan-cifar10")}
     latents = np.random.default_rng(0).standard_normal((8, 4), np.float32)
     np.save(tmp_path / "z.npy", latents)
     for name, folder in folders.items():

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "schedule": {"recipe"},
     "noise": {"recipe", "augment"},
     "penalties": {"backend"},
-    "networks.resnet": {"backend", "layers"},
+    "networks.resnet": {"backend", "layers", "recipe"},
     "networks.dcgan": {"backend", "layers", "recipe"},
     "networks.wgan_gp": {"layers", "networks.resnet", "recipe"},
     "networks.sngan": {"layers", "networks.resnet", "recipe"},
