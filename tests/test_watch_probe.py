@@ -71,6 +71,13 @@ def test_measuring_changes_nothing_and_repeats(small, many, name):
     assert probe.before["step"] == 6
 
 
+def test_the_extremes_are_those_before_augmentation(small, many):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source, "augment.diffaugment": ["color"]}))
+    signals = Probe(gan, many).measure(0)
+    assert -1.0 == signals["real_low"] < signals["real_high"] <= 1.0
+    assert -1.0 <= signals["fake_low"] < signals["fake_high"] <= 1.0
+
+
 def test_frozen_networks_do_not_move(small, many):
     gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
     engine, probe = backend.Engine(gan), Probe(gan, many)

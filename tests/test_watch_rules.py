@@ -111,6 +111,13 @@ def test_few_images_that_are_augmented_are_no_failure():
     assert names(log(data_images=500.0), augmented) == []
 
 
+def test_a_start_from_other_images_is_no_start_from_bad_weights():
+    steep = log()
+    steep[0] |= {"saturated": 0.3, "slope": 30.0}
+    assert names(steep) == ["huge_start"]
+    assert names(steep, RECIPE.replace(start="dcgan-fashion-mnist")) == []
+
+
 def test_players_that_take_turns_or_wait_are_not_frozen():
     resting = log(d_update=0.0)
     assert "d_frozen" not in names(resting, RECIPE.replace(**{"schedule.d_period": 5, "schedule.g_period": 5}))

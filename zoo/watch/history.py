@@ -15,7 +15,7 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
     """The numbers of the entries that have a step, oldest first, and further signals where theirs are there:
 
         non_finite       1 when a signal is not a finite number, or training stopped for that
-        data_range       how far the real images that D is shown leave [-1, 1]
+        data_range       how far the real images leave [-1, 1] before augmentation
         data_extent      the difference of their extremes
         d_step, g_step   root mean square movement of a weight in an update
         step_ratio       d_step over g_step, over the ratio of the recipe's rates as far as that is within 1/4 to 4

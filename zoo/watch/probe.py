@@ -47,7 +47,7 @@ class Probe:
             r_v               Karras 2020, arXiv:2006.06676: 0 without overfitting, 1 when held-out images count as fake
             slope, slope_penalty   mean norm of D's gradient between real and fake, and its distance (|.| - 1)^2
             image_gradient    mean norm of the gradient of G's loss that reaches a sample, times the batch
-            real_low, real_high, fake_low, fake_high      extremes of what D is shown
+            real_low, real_high, fake_low, fake_high      extremes of what D is shown, before augmentation
 
         of the weights, where [d, g]_ stands for either network:
 
@@ -70,7 +70,8 @@ class Probe:
         gan, few = self.gan, slice(DIFFERENTIATED)
         judge = functools.partial(gan.discriminator, training=True)
         samples = networks.generate(gan.generator, latents, training=True)
-        real, fake = gan.shown(gan.scaled(real), samples[:JUDGED], uniforms)
+        plain = gan.scaled(real)
+        real, fake = gan.shown(plain, samples[:JUDGED], uniforms)
         heldout, _ = gan.shown(gan.scaled(heldout), samples[:JUDGED], uniforms)
 
         logits = {"real": judge(real), "fake": judge(fake), "heldout": judge(heldout)}
@@ -86,7 +87,7 @@ class Probe:
         return logits | {
             "samples": ops.cast(samples, "float32"),
             "slopes": gradients[:DIFFERENTIATED], "image_gradients": gradients[DIFFERENTIATED:],
-            "range": ops.stack([ops.min(real), ops.max(real), ops.min(fake), ops.max(fake)]),
+            "range": ops.stack([ops.min(plain), ops.max(plain), ops.min(samples), ops.max(samples)]),
         }
 
     def _judgement(self, seen: dict) -> dict[str, float]:

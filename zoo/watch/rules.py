@@ -42,6 +42,11 @@ def _plain(recipe: Recipe) -> bool:
     return not recipe.augment.ada and not recipe.augment.diffaugment
 
 
+def _new(recipe: Recipe) -> bool:
+    """The first samples come from initial weights, and not from a checkpoint that drew other images."""
+    return not recipe.start
+
+
 def _at_start(entry: Entry) -> bool:
     return entry["step"] == 0
 
@@ -80,9 +85,9 @@ RULES: tuple[Rule, ...] = (
     Rule("dead_start", "stop", "the first samples are all alike",
          "diversity", BELOW, 1e-3, 1, CALIBRATED, 0.75, also=_at_start),
     Rule("huge_start", "stop", "the first samples are saturated",
-         "saturated", ABOVE, 0.2, 1, UNTESTED, 0.5, also=_at_start),
+         "saturated", ABOVE, 0.2, 1, UNTESTED, 0.5, where=_new, also=_at_start),
     Rule("huge_start", "stop", "D is far too steep from the start",
-         "slope", ABOVE, 15.0, 1, CALIBRATED, 0.75, also=_at_start),
+         "slope", ABOVE, 15.0, 1, CALIBRATED, 0.75, where=_new, also=_at_start),
     Rule("d_frozen", "stop", "D's weights do not move",
          "d_update", BELOW, 1e-8, 2, EXACT, 0.75, where=_both_move),
     Rule("g_frozen", "stop", "the generator's weights do not move",
