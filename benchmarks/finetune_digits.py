@@ -5,13 +5,13 @@
 
 Prints KID (efficientnet-lite0, 1,000 generated against 1,000 training images, since too few are held out) and recall
 over the images seen, and after how many images fine-tuning stays as good as training from scratch is at its end; draws
-both curves.
-Both runs go on where they were interrupted. Needs `pip install . scikit-learn`.
+both KIDs. Both runs go on where they were interrupted. Needs `pip install . scikit-learn`.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +47,9 @@ def main() -> None:
             kid = f"{entry['kid']:.4f} ± {entry['kid_error']:.4f}"
             print(f"{entry['images']:10,}{kid:>20}{entry['recall']:10.3f}")
     end = curves["from scratch"][-1]["kid"]
-    worse = max((entry["images"] for entry in curves["fine-tuned"] if entry["kid"] > end), default=-1)
-    reached = next((entry["images"] for entry in curves["fine-tuned"] if entry["images"] > worse), None)
+    there = list(itertools.takewhile(lambda entry: entry["kid"] <= end, reversed(curves["fine-tuned"])))
     print(f"training from scratch ends with KID {end:.4f} after {options.images:,} images; fine-tuning "
-          + (f"is there for good after {reached:,}" if reached is not None else "does not get there for good"))
+          + (f"is there for good after {there[-1]['images']:,}" if there else "does not get there for good"))
     draw(curves, options.out / "digits.png")
 
 

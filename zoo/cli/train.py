@@ -74,7 +74,7 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
 
     \b
     ganzoo finetune dcgan-fashion-mnist --data my/images
-    ganzoo finetune dcgan-fashion-mnist --data digits.npz --images 100000 --freeze-d 1
+    ganzoo finetune wgan-gp-fashion-mnist --data digits.npz --images 60000
     """
     from zoo import hub
     from zoo import recipe as recipes
