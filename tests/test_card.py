@@ -110,7 +110,8 @@ def test_the_header_is_what_the_hub_reads(tmp_path):
     assert results["recall"].dataset_name == "Fashion-MNIST"
     assert "fid" not in results, "only the network that FID is defined on gives a FID"
     assert not any("error" in name for name in results)
-    for part in ("9,999 generated", "9,876 training images", "efficientnet-lite0", "EMA", "2 seeds", "floor 1.25"):
+    for part in ("9,999 generated", "9,876 training images", "efficientnet-lite0", "EMA", "2 sampling seeds",
+                 "floor 1.25"):
         assert part in results["fd-lite0"].metric_name
     (tmp_path / "README.md").write_text(text)
     assert metadata_load(tmp_path / "README.md") == yaml.safe_load(text.split("---\n")[1])
@@ -219,15 +220,16 @@ NUMBERS = {
     "Samples where the data has none": ("47.3 % of the samples", "27.4 %", "1.017", "1.135"),
     "Mode dropping": ("38.5 %", "8.4 %", "0.4130", "0.7140", "100 clusters", "in 43,", "in 2 ", "0.0312", "0.0043",
                       "0.13 % of the samples, 1.4 % of the training images"),
-    "Duplicates": ("about 160,000 different", "about 1,100,000", "321 pairs", "images 45;", "batch of 460", "0.2175",
-                   "0.2318"),
+    "Duplicates": ("about 160,000 different", "about 1,100,000", "321 pairs", "9,999 samples, 45 among", "batch of 460",
+                   "0.2175", "0.2318"),
     "Memorised training images": ("C_T = 7.25", "60,000 training images", "0.8120", "0.7230", "9,765", "6.500",
                                   "5.750"),
     "Checkerboard and fine detail": ("+1.7 dB", "+0.1 dB", "-3.1 dB", "+0.2 dB", "49.0 % of the power"),
-    "Saturation and colour": ("black occurs as often as it should, in 41.2 %", "51.0 %", "51.3 %",
+    "Saturation and colour": ("Pure black occurs too seldom, in 41.2 %", "51.0 %", "51.3 %",
                               "white occurs too often, in 0.52 %", "0.40 %", "0.43 %",
                               "mean is off by grey -1.5 (+0.2)", "deviation by grey -1.5 (+0.2)"),
-    "How narrow the good moment of training was": ("0.0301", "0.0388", "0.0023", "600,000", "24.03", "21.04 (seed 1)"),
+    "How narrow the good moment of training was": ("0.0301", "0.0388", "0.0023", "600,000", "24.03",
+                                                    "| 1 | 500,000 | 21.04 |", "| standard deviation | | 1.428 |"),
     "What the doctor found during training": ("25,600 images", "checkerboard", "0.31"),
 }
 
@@ -269,7 +271,14 @@ def test_truncation_is_a_table_where_there_is_one():
 @pytest.mark.parametrize(("section_", "values", "said"), [
     ("classes", {"shares": {"real": [0.5, 0.5], "held-out": [0.5, 0.5], "generated": [0.0, 1.0]}}, "Trouser is missin"),
     ("memorisation", {"c_t": -8.0}, "signs of copying"),
-    ("memorisation", {"c_t": 0.5}, "no sign of copying"),
+    ("classes", {"if_missing": [0.4, 0.4], "shares": {"real": [0.5, 0.5], "held-out": [0.5, 0.5],
+                                                      "generated": [0.39, 0.61]}}, "Trouser may be missing"),
+    ("classes", {"if_missing": [0.2, 0.02]}, "would call 2.0 % Bag by mistake"),
+    ("memorisation", {"c_t": 0.5}, "not copied as a whole"),
+    ("memorisation", {"mirrored": True}, "60,000 training images, mirrored ones among them, is"),
+    ("saturation", {"black": {"real": 0.5, **both(0.51, 0.5)}}, "Pure black occurs as often as it should"),
+    ("saturation", {key: {"real": [1.0] * 3, **both([1.0] * 3, [1.0] * 3)} for key in ("means", "deviations")},
+     "Level 0 occurs too seldom, in 41.2 % of the channels' values"),
     ("duplicates", {"bounded": both(True, True)}, "more than 160,000 different"),
     ("artefacts", {"checkerboard": both({"2": 0.2, "4": 0.1}, {"2": 0.0, "4": 0.0})}, "No checkerboard"),
     ("findings", {"found": []}, "**Nothing**"),
@@ -387,10 +396,11 @@ def test_the_published_file_is_toml_that_ships():
 @pytest.mark.parametrize("name", hub.shipped())
 def test_the_readmes_row_of_a_shipped_checkpoint_is_its_evidence(name):
     found = card.read(hub.resolve(name))
-    by_lite0, by_classifier = found.evaluation["evaluations"]
+    by_lite0 = found.evaluation["evaluations"][0]
     scores = {score: entry["mean"] for score, entry in by_lite0["scores"].items()}
-    shares = by_classifier["class_shares"]
-    share, least = min(zip(shares["generated"], shares["classes"], strict=True))
+    classes, shares = found.evidence["classes"]["classes"], found.evidence["classes"]["shares"]
+    _, least, share = min((drawn / real, name, drawn) for name, real, drawn in
+                          zip(classes, shares["real"], shares["generated"], strict=True))
     readme = (CARDS.parent / "README.md").read_text("utf-8")
     row = re.search(rf"^\| \[`{name}`\].*$", readme, re.MULTILINE).group().split(" | ")
     assert row[1:] == [

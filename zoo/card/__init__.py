@@ -236,9 +236,9 @@ def _published(facts: Facts, data: dict[str, str]) -> list[str]:
 def _use(facts: Facts) -> list[str]:
     return ["## Intended use",
             "Teaching, a baseline to compare with, tests of tools for generative models, a start for fine-tuning on "
-            "small sets of images of this size. **Out of scope:** training data for a product, pictures that pass for "
-            "real ones, statements about the world: the model knows no more of it than the data above, and its samples "
-            "follow no request."]
+            "images like these; on others, compare with training from scratch. **Out of scope:** training data for a "
+            "product, pictures that pass for real ones, statements about the world: the model knows no more of it than "
+            "the data above, and its samples follow no request."]
 
 
 def _not_measured_here(facts: Facts, data: dict[str, str]) -> list[str]:
@@ -248,5 +248,5 @@ def _not_measured_here(facts: Facts, data: dict[str, str]) -> list[str]:
             "GANs of this kind are known to get counting, perspective and global structure wrong "
             "([Goodfellow 2016](https://arxiv.org/abs/1701.00160)), and we have no measure of these. "
             + data.get("hidden", "Look for them among the samples above."),
-            "Every number above is of one set of weights and of samples of the seeds stated"
+            "Where nothing else is said, a number above is of one set of weights and of samples of the seeds stated"
             + (used if versions else "") + ". `evaluation.json` and `evidence.json` beside the weights have them all."]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from zoo.card.wording import missing, number, percent, plain, rough
 
 VISIBLE = 1.0  # dB by which a checkerboard stands out; our choice
@@ -39,15 +41,18 @@ def sections(facts, picture: Callable[[str, str], str]) -> list[str]:
 
 def _classes(found: dict[str, Any], facts, picture) -> list[str]:
     shares, variation, least = found["shares"], found["variation"], found["smallest_ratio"]
-    rows = list(zip(map(plain, found["classes"]), shares["real"], shares["generated"], strict=True))
-    name, real, drawn = min((row for row in rows if row[1]), key=lambda row: row[2] / row[1])
-    verdict = ("is missing" if not drawn else "is all but missing" if drawn < 0.1 * real else
-               "is under-represented" if drawn < 0.8 * real else "lacks most, and none is missing")
+    errors = found.get("if_missing", [0.0] * len(found["classes"]))
+    rows = list(zip(map(plain, found["classes"]), shares["real"], shares["generated"], errors, strict=True))
+    name, real, drawn, error = min((row for row in rows if row[1]), key=lambda row: row[2] / row[1])
+    left = (drawn - error) / max(real - error, 1e-9)  # of the class, without what errors give it
+    verdict = ("is missing" if not drawn else "may be missing" if left <= 0 else "is all but missing" if left < 0.1 else
+               "is under-represented" if left < 0.8 else "lacks most, and none is missing")
     return [f"**{name} {verdict}: {percent(drawn)} of the samples, {percent(real)} of the training images.** "
             f"That is {number(least['generated'])} of its share; the lowest among the {facts.floor} is "
             f"{number(least['held_out'])}. {percent(variation['generated'])} of the samples would have to change class "
             f"for all shares to agree; of the {facts.floor}, {percent(variation['held_out'])}. A classifier tells the "
-            f"classes, right on {percent(found['accuracy'])} of held-out images; it finds a class for nonsense too.",
+            f"classes, right on {percent(found['accuracy'])} of held-out images; it finds a class for nonsense too"
+            + (f", and would call {percent(error)} {name} by mistake if there were none." if error else "."),
             picture("classes.png", f"Shares of the classes: training images, {facts.floor}, samples")]
 
 
@@ -85,11 +90,13 @@ def _duplicates(found: dict[str, Any], facts, picture) -> list[str]:
         return f"{'more than' if found['bounded'][side] else 'about'} {rough(found['support'][side])}"
 
     pairs, batch = found["pairs"], found["batch"]
-    text = [f"**The samples repeat themselves like draws from {support('generated')} different images, the "
-            f"{facts.floor} like draws from {support('held_out')}.** Among {found['images']:,} samples, "
-            f"{pairs['generated']:,} pairs are nearer than 1 % of training images are to their nearest neighbour, "
-            f"among as many of the {facts.floor} {pairs['held_out']:,}; a batch of {rough(batch['generated'])} has "
-            "such a pair in half of all cases ([Arora 2018](https://arxiv.org/abs/1706.08224))."]
+    text = [f"**{pairs['generated']:,} pairs of near-duplicates among {found['images']:,} samples, "
+            f"{pairs['held_out']:,} among as many of the {facts.floor}.** Near-duplicates are nearer to each other "
+            f"than 1 % of training images are to their nearest neighbour. A batch of {rough(batch['generated'])} "
+            f"samples has such a pair in half of all cases, as if they were drawn from {support('generated')} "
+            f"different images, the {facts.floor} from {support('held_out')}: numbers to compare with each other "
+            "alone, since that limit sets them ([Arora 2018](https://arxiv.org/abs/1706.08224), where people judged "
+            "the pairs)."]
     if facts.evaluation:
         similarity = facts.evaluation["ms_ssim"]
         text += [f"MS-SSIM of random pairs is {number(similarity['generated'])}, of real ones "
@@ -100,11 +107,12 @@ def _duplicates(found: dict[str, Any], facts, picture) -> list[str]:
 def _memorisation(found: dict[str, Any], facts, picture) -> list[str]:
     z, median, closest = found["c_t"], found["median"], found["closest"]
     verdict = ("nearer to training images than unseen real images do: signs of copying" if z < -CERTAIN else
-               "farther from training images than unseen real images do: no sign of copying, but of what they lack"
-               if z > CERTAIN else "as near to training images as unseen real images do: no sign of copying")
+               "farther from training images than unseen real images do: not copied as a whole, but unlike them"
+               if z > CERTAIN else "as near to training images as unseen real images do: not copied as a whole")
     return [f"**The samples lie {verdict} (C_T = {number(z)}).** Unseen images have 0, below -3 is copying, and it "
-            f"grows with the number of images ([Meehan 2020](https://arxiv.org/abs/2004.05675)). The median distance "
-            f"to the nearest of {found['among']:,} training images is {number(median['generated'])}, of "
+            "grows with the number of images ([Meehan 2020](https://arxiv.org/abs/2004.05675)); copies of a few would "
+            f"not show in it. The median distance to the nearest of {found['among']:,} training images"
+            f"{', mirrored ones among them,' if found.get('mirrored') else ''} is {number(median['generated'])}, of "
             f"{found['held_out']:,} held-out images {number(median['held_out'])}. The sample most like a copy is "
             f"{number(closest['generated'])} times as far from its training image as that is from the next one; of "
             f"held-out images, the lowest is {number(closest['held_out'])}.",
@@ -128,19 +136,25 @@ def _artefacts(found: dict[str, Any], facts, picture) -> list[str]:
 
 def _saturation(found: dict[str, Any], facts, picture) -> list[str]:
     black, white, means, deviations = (found[key] for key in ("black", "white", "means", "deviations"))
-    channels = ["grey"] if len(means["real"]) == 1 else ["red", "green", "blue"]
+    grey = len(means["real"]) == 1
+    channels = ["grey"] if grey else ["red", "green", "blue"]
+    least, most, where = (("pure black", "pure white", "pixels") if grey else
+                          ("level 0", "level 255", "channels' values"))
 
     def verdict(shares: dict, end: str) -> str:
-        ratio = shares["generated"] / shares["real"] if shares["real"] else 1.0
-        word = "too often" if ratio > 1.25 else "too seldom" if ratio < 0.8 else "as often as it should"
-        return (f"{end} occurs {word}, in {percent(shares['generated'])} of the pixels instead of "
+        def off(side: str) -> float:
+            return shares[side] / shares["real"] - 1.0 if shares["real"] else 0.0
+
+        word = ("as often as it should" if abs(off("generated")) <= max(0.05, 2 * abs(off("held_out"))) else
+                "too often" if off("generated") > 0 else "too seldom")
+        return (f"{end} occurs {word}, in {percent(shares['generated'])} of the {where} instead of "
                 f"{percent(shares['real'])} ({facts.floor}: {percent(shares['held_out'])})")
 
     def gaps(values: dict) -> str:
         return ", ".join(f"{channel} {drawn - real:+.1f} ({held - real:+.1f})" for channel, drawn, real, held in
                          zip(channels, values["generated"], values["real"], values["held_out"], strict=True))
 
-    return [f"**Pure {verdict(black, 'black')}; pure {verdict(white, 'white')}.** In levels of 255, the mean is off by "
+    return [f"**{verdict(black, least).capitalize()}; {verdict(white, most)}.** In levels of 255, the mean is off by "
             f"{gaps(means)} and the standard deviation by {gaps(deviations)}, in brackets the {facts.floor}.",
             picture("levels.png", "How often each level of brightness occurs: training images and samples")]
 
@@ -172,12 +186,22 @@ def _moment(found: dict[str, Any], facts, picture) -> list[str]:
                  f"{number(own['raw'][score])}."]
     else:
         text += ["The raw weights were not at hand to compare the average with."]
+    shown = [" ".join(text), picture("progress.png", "KID over the training, with its standard error")]
     if len(rows) > 1:
-        seeds = ", ".join(f"{number(row['ema'][score])} (seed {row['seed']})" for row in rows)
-        text += [f"{plain(score)} of {len(rows)} training seeds: {seeds}."]
-    else:
-        text += ["What another training seed would change was not measured: no second run was at hand."]
-    return [" ".join(text), picture("progress.png", "KID over the training, with its standard error")]
+        return [*shown, f"{len(rows)} training seeds, each where KID of its own run was lowest:", _seeds(rows)]
+    text += ["What another training seed would change was not measured: no second run was at hand."]
+    return [" ".join(text), *shown[1:]]
+
+
+def _seeds(rows: list[dict[str, Any]]) -> str:
+    """A table of the runs with other seeds, and their spread."""
+    names = [name for name in rows[0]["ema"] if not name.endswith("standard error")]
+    values = np.array([[row["ema"][name] for name in names] for row in rows])
+    lines = [f"| {row['seed']} | {row['images']:,} | {' | '.join(map(number, line))} |"
+             for row, line in zip(rows, values, strict=True)]
+    spread = " | ".join(map(number, values.std(axis=0, ddof=1)))
+    return "\n".join([f"| training seed | images | {' | '.join(map(plain, names))} |", "|---" * (2 + len(names)) + "|",
+                      *lines, f"| standard deviation | | {spread} |"])
 
 
 def _findings(found: dict[str, Any], facts, picture) -> list[str]:

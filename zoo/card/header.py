@@ -36,7 +36,7 @@ def _result(whole: dict, evaluation: dict, data: dict[str, str]) -> dict[str, An
     real, generated = evaluation["real"], whole["generated"]
     protocol = (f"{evaluation['extractor']['name']}, {evaluation['generated_count']:,} generated against "
                 f"{real['count']:,} {real['split']}, {generated['weights'].upper()}, mean of {len(generated['seeds'])} "
-                "seeds, floor")
+                "sampling seeds, floor")
     return {
         "task": {"type": TASK, "name": "Unconditional image generation"},
         "dataset": {"type": data.get("hub", "own"), "name": data.get("name", str(real["source"]))},

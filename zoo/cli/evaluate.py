@@ -115,16 +115,14 @@ def _evaluate(name: str, options: dict) -> dict:
 def table(evaluation: dict) -> list[str]:
     """The lines that a person reads of one extractor's evaluation."""
     from zoo.card.wording import measured, number
-    from zoo.metrics.scores import ERROR
 
     extractor, real = evaluation["extractor"], evaluation["real"]
     lines = [f"{extractor['name']} ({extractor['resizer']}), {evaluation['generated_count']:,} generated against "
              f"{real['count']:,} of {real['source']} ({real['split']})",
              f"{'':32}{'generated':>22}{'floor':>12}{'ratio':>9}"]
     for name, score in evaluation["scores"].items():
-        if not name.endswith(ERROR):
-            ratio = "" if score["ratio"] is None else f"{score['ratio']:.2f}"
-            lines.append(f"{name:32}{measured(score):>22}{number(score['floor']):>12}{ratio:>9}")
+        ratio = "" if score["ratio"] is None else f"{score['ratio']:.2f}"
+        lines.append(f"{name:32}{measured(score):>22}{number(score['floor']):>12}{ratio:>9}")
     if "class_shares" in evaluation:
         shares = evaluation["class_shares"]
         lines.append(f"shares of the classes (the classifier is right on {shares['accuracy']:.1%} of held-out images)")

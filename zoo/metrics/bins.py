@@ -1,7 +1,8 @@
 """Modes that come too often or too seldom, by counts in bins: NDB of Richardson and Weiss 2018, arXiv:1805.12462.
 
-Differs from the paper's code: no whitening, all dimensions. Bins are fitted to the real images, so that NDB of other
-real images may lie a little above 0: compare with that.
+Differs from the paper's code: a bin differs from 3 standard errors on, and not from a significance of 5 %, so that our
+NDB is lower. Bins are fitted to the real images, so that NDB of other real images may lie a little above 0: compare
+with that.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class ClassComparison(NamedTuple):
 
 
 def compare_classes(real: np.ndarray, fake: np.ndarray, classes: int) -> ClassComparison:
-    """Compares labels of real and of generated images, both from the same classifier, so that its errors cancel.
+    """Compares labels of real and of generated images, both from the same classifier: its errors cancel in part.
 
     Args:
         real, fake: whole numbers [N] and [M], from 0 to classes - 1.
