@@ -1,5 +1,6 @@
 """Evidence: what is measured, on which side it stands, and how it reaches the checkpoint's folder."""
 
+import dataclasses
 import io
 import json
 import shlex
@@ -13,6 +14,7 @@ from PIL import Image
 
 from zoo import card, checkpoint, data, defects, evidence, export, features, machine
 from zoo import recipe as recipes
+from zoo.card import wording
 from zoo.cli import main
 from zoo.history import history
 from zoo.metrics import extractors, scores
@@ -82,11 +84,11 @@ def run(small, source, tmp_path):
 
     store = data.prepare(source, resolution=32, channels=1, notify=quiet)
 
-    def make(seed=0, name="dcgan-fashion-mnist", **overrides) -> Run:
-        recipe = small(name, **{"data.source": source, "seed": seed, **overrides})
+    def make(seed=0, name="dcgan-fashion-mnist", reached=3, fingerprint=None, **overrides) -> Run:
+        recipe = small(name, **{"data.source": source, "seed": seed, "schedule.images": 12, **overrides})
         made = Run(tmp_path / f"run-{seed}")
         made.start(recipe)
-        for step, kid in ((1, 0.5), (2, 0.25), (3, 0.75)):
+        for step, kid in ((1, 0.5), (2, 0.25), (3, 0.75))[:reached]:
             made.log({"step": step, "images": 100 * step, "images_per_second": 50.0 * step, "findings": []})
             made.log({"step": step, "images": 100 * step, "kid": kid, "kid_error": 0.01})
         generator, discriminator = build(recipe)
@@ -95,7 +97,7 @@ def run(small, source, tmp_path):
         arrays["training"] = {f"generator/{path}": 2 * array for path, array in arrays["generator"].items()}
         checkpoint.save(made.checkpoint_path(2), recipe, arrays, {
             "name": recipe.name, "step": 2, "images": 200, "kid": 0.25, "device": machine.device(),
-            "data": {"source": source, "images": len(store.images), "fingerprint": store.fingerprint}})
+            "data": {"source": source, "images": len(store.images), "fingerprint": fingerprint or store.fingerprint}})
         return made
 
     return make
@@ -193,10 +195,13 @@ def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
     rates = recipes.load("dcgan-fashion-mnist").optimizer
     recipe = made.recipe.slower(1)
     assert recipe.optimizer.d.learning_rate == rates.d.learning_rate / 2
+    before = checkpoint.open_checkpoint(made.best())
+    after = dataclasses.replace(before, recipe=recipe)
     with pytest.raises(ValueError, match=r"differs in optimizer\.d\.learning_rate"):
-        evidence._require_same(recipe, made)
+        evidence._require_same(after, [made])
     made.log({"step": 1, "images": 100, "rollback": {"from_step": 3, "why": "collapse"}})
-    evidence._require_same(recipe, made)
+    evidence._require_same(after, [made])
+    evidence._require_same(before, [made])  # its best moment was before it went back
 
 
 def test_an_export_carries_the_history_of_its_run(exported):
@@ -246,7 +251,25 @@ def test_raw_weights_and_other_seeds_come_from_runs(exported, run, source):
     assert rows[0]["ema"]["FD-projection"] != rows[0]["raw"]["FD-projection"]
     assert "raw" not in rows[1]
     assert facts.evidence["training"]["run_images"] == 300
-    assert "(seed 1)" in card.render(facts, "mine")
+    text = card.render(facts, "mine")
+    values = [row["ema"]["FD-projection"] for row in rows]
+    assert f"| 1 | 200 | {wording.number(values[1])} |" in text
+    assert f"| standard deviation | | {wording.number(np.std(values, ddof=1))} |" in text
+    assert str(Path(source).parent) not in text + json.dumps(facts.evidence), "a path of this machine"
+
+
+def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, source):
+    def refused(*runs, match):
+        with pytest.raises(ValueError, match=match):
+            measured(exported, source, runs=[made.path for made in runs])
+
+    own = run()
+    refused(own, own, match=r"of each training seed one run is enough. Received: runs of the seeds \[0, 0\]")
+    refused(own, run(1, reached=2), match=r"when it has ended; go on with .* one of 2 of 3 steps")
+    refused(run(2, fingerprint="of others"), match="trained on the same images, and this one on others")
+    refused(run(3, start="elsewhere"), match="differs in start")
+    with pytest.raises(ValueError, match=r"export the best first, with: ganzoo export .*run-0"):
+        evidence.measure(own.path, notify=quiet)
 
 
 def test_what_is_not_at_hand_is_not_measured(exported):
@@ -262,7 +285,7 @@ def test_without_labels_and_held_out_images_these_questions_stay_open(store):
     few = data.Store(store.path, store.source, store.images[:600], store.heldout[:12], None, None, (), "f", ())
     assert defects._classes(["projection"], few, few.images, 100)[0] == {
         "not_measured": "the training images have no labels"}
-    found, pictures = defects._memorisation(Projection(), few, samples(few.images[:100]))
+    found, pictures = defects._memorisation(Projection(), few, samples(few.images[:100]), False)
     assert "only 12 are held out" in found["not_measured"]
     assert not pictures
 
@@ -313,15 +336,50 @@ def test_the_worst_samples_are_shown(store):
 
 
 def test_copies_are_found_and_shown_beside_their_originals(store):
-    copies, drawn = defects._memorisation(Projection(), store, samples(store.images[:400]))
+    copies, drawn = defects._memorisation(Projection(), store, samples(store.images[:400]), False)
     assert copies["c_t"] < -3
     assert copies["closest"]["generated"] == 0 < copies["closest"]["held_out"]
     with Image.open(io.BytesIO(drawn["neighbours.png"])) as picture:
         rows = np.asarray(picture)
     np.testing.assert_array_equal(rows[:64], rows[64:128])
-    honest, _ = defects._memorisation(Projection(), store, samples(store.heldout))
+    honest, _ = defects._memorisation(Projection(), store, samples(store.heldout), False)
     assert abs(honest["c_t"]) < 3
     assert honest["closest"]["generated"] == honest["closest"]["held_out"]
+
+
+def test_copies_of_mirrored_images_and_of_images_that_come_twice_are_found(store):
+    fake = store.heldout[:100].copy()
+    fake[0] = store.images[7, :, ::-1]
+    for flipped in (False, True):
+        found, _ = defects._memorisation(Projection(), store, samples(fake), flipped)
+        assert (found["closest"]["generated"] == 0) == flipped
+        assert (found["among"], found["mirrored"]) == ((1 + flipped) * 5_800, flipped)
+    fake[0] = store.images[7]
+    twice = dataclasses.replace(store, images=np.concatenate([store.images, store.images[7:8]]), fingerprint="e" * 64)
+    found, _ = defects._memorisation(Projection(), twice, samples(fake), False)
+    assert found["closest"]["generated"] == 0
+
+
+def test_a_class_that_is_missing_still_has_its_share_of_the_classifiers_errors(store, monkeypatch):
+    """A classifier that takes every second image of class 0 for one of class 1."""
+    class Mistaken(Classifier):
+        def __call__(self, images):
+            thirds = np.argmax((images > 50).any(axis=(1, 3)), axis=1) // 7
+            even = images.astype(int).sum(axis=(1, 2, 3)) % 2 == 0
+            return super().__call__(images)[0], np.eye(3, dtype=np.float32)[np.where((thirds == 0) & even, 1, thirds)]
+
+    monkeypatch.setattr(extractors, "load", lambda name, store=None: Mistaken())
+    none = store.images[store.labels != 1][:2_000]
+    found, _ = defects._classes(["classifier"], store, none, len(none))
+    assert 0.05 < found["if_missing"][1] == pytest.approx(found["shares"]["generated"][1], abs=0.1)
+    assert found["if_missing"][0] == 0
+
+
+def test_training_images_and_their_features_are_in_one_order(store):
+    """Where few are held out, half of them stand for the training images, as in an evaluation before."""
+    few = dataclasses.replace(store, images=store.images[:600], heldout=store.heldout[:12])
+    for side in defects._real(Projection(), few, 200):
+        np.testing.assert_array_equal(Projection()(side.images)[0], side.features)
 
 
 class Truncated:

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo import data, features
 from zoo.card import pictures
-from zoo.evaluation import FLOOR_LEAST
+from zoo.evaluation import FLOOR_LEAST, halves
 from zoo.generator import Generator
 from zoo.metrics import extractors
 from zoo.metrics.bins import compare_bins
@@ -61,7 +61,8 @@ def measure(generator: Generator, store: data.Store, names: list[str], count: in
     for section, (part, files) in {
         "classes": _classes(names, store, made, count), "low_density": _low_density(train, held, fake),
         "dropping": _dropping(train, held, fake), "duplicates": _duplicates(train, held, fake),
-        "memorisation": _memorisation(judge, store, fake), "artefacts": _artefacts(train, held, fake),
+        "memorisation": _memorisation(judge, store, fake, generator.recipe.augment.flip),
+        "artefacts": _artefacts(train, held, fake),
         "saturation": _saturation(train, held, fake), "truncation": _truncation(generator, judge, train, fake, seed),
     }.items():
         found[section] = part
@@ -73,7 +74,7 @@ def _real(judge, store: data.Store, count: int) -> tuple[Samples, Samples]:
     """Training images, and others: held out, or where these are too few the other half, as in `zoo.evaluate`."""
     train, held = store.images, store.heldout
     if len(held) < FLOOR_LEAST:
-        train, held = np.array_split(np.random.default_rng(0).permutation(train), [len(train) // 2])
+        train, held = halves(train, count)
     return tuple(Samples(images[features.chosen(len(images), count)],
                          features.kept(judge, images, store.fingerprint, part, min(count, len(images))).features)
                  for images, part in ((train, "real"), (held, "real, held out")))
@@ -93,7 +94,10 @@ def _classes(names: list[str], store: data.Store, made: np.ndarray, count: int):
     drawn, floor = (compare_classes(real, some, len(judge.classes)) for some in (fake, held))
     shares = {"real": drawn.real_shares.tolist(), "held-out": floor.fake_shares.tolist(),
               "generated": drawn.fake_shares.tolist()}
-    found = {"classes": list(judge.classes), "accuracy": judge.accuracy, "shares": shares,
+    others = np.asarray(store.heldout_labels)[features.chosen(len(store.heldout), count)]
+    others = [others != label for label in range(len(judge.classes))]
+    errors = [float(np.sum(held[other] == label) / max(1, other.sum())) for label, other in enumerate(others)]
+    found = {"classes": list(judge.classes), "accuracy": judge.accuracy, "shares": shares, "if_missing": errors,
              "variation": {"generated": drawn.total_variation, "held_out": floor.total_variation},
              "smallest_ratio": {"generated": drawn.smallest_ratio, "held_out": floor.smallest_ratio}}
     return found, {"classes.png": pictures.histogram(found["classes"], shares)}
@@ -130,31 +134,40 @@ def _duplicates(train: Samples, held: Samples, fake: Samples):
     return found, {"duplicates.png": pictures.columns(pairs)}
 
 
-def _memorisation(judge, store: data.Store, fake: Samples):
+def _memorisation(judge, store: data.Store, fake: Samples, flipped: bool):
     if len(store.heldout) < LEAST_UNSEEN:
         return {"not_measured": f"of {len(store.images):,} training images only {len(store.heldout)} are held out, and "
                                 f"the comparison needs {LEAST_UNSEEN} that were never trained on"}, {}
     count = min(len(fake.images), len(store.heldout))
-    train = features.kept(judge, store.images, store.fingerprint, "real", len(store.images)).features
+    images = store.images
+    train = features.kept(judge, images, store.fingerprint, "real", len(images)).features
+    if flipped:  # a copy may be one of a mirrored image
+        mirrored = images[:, :, ::-1]
+        images = np.concatenate([images, mirrored])
+        train = np.concatenate([train, features.kept(judge, mirrored, store.fingerprint, "real, mirrored",
+                                                     len(mirrored)).features])
     held = features.kept(judge, store.heldout, store.fingerprint, "real, held out", count).features
     found = copying(train, held, fake.features, cells=min(CELLS, len(held) // 20))
     unseen, originals = nearest(held, train)
     likeness = {"generated": _likeness(train, found.distances, found.nearest),
                 "held_out": _likeness(train, unseen[:, 0], originals[:, 0])}
     closest = np.argsort(likeness["generated"], kind="stable")[:COLUMNS]
-    rows = [fake.images[:COLUMNS], store.images[found.nearest[:COLUMNS]],
-            fake.images[closest], store.images[found.nearest[closest]]]
-    return {"among": len(store.images), "held_out": len(held), "c_t": found.c_t, "z": found.z,
+    rows = [fake.images[:COLUMNS], images[found.nearest[:COLUMNS]],
+            fake.images[closest], images[found.nearest[closest]]]
+    return {"among": len(images), "mirrored": flipped, "held_out": len(held), "c_t": found.c_t, "z": found.z,
             "median": {"generated": float(np.median(found.distances)), "held_out": float(np.median(unseen))},
             "closest": {name: float(values.min()) for name, values in likeness.items()}}, {
                 "neighbours.png": pictures.columns(np.stack(rows, axis=1), apart=2)}
 
 
 def _likeness(train: np.ndarray, distances: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Distances to nearest training images, over those of these images to their own nearest; far below 1 for a copy."""
+    """Distances to nearest training images, over those of these images to their own nearest; far below 1 for a copy.
+
+    Of training images that come twice the own nearest is as far as for one in twenty others: copies of them count too.
+    """
     known, which = np.unique(originals, return_inverse=True)
     own = nearest(train[known], train, 2)[0][:, 1]  # the first is the image itself
-    return distances / np.maximum(own, 1e-9)[which]
+    return distances / np.maximum(own, max(np.quantile(own, 0.05), 1e-9))[which]
 
 
 def _artefacts(train: Samples, held: Samples, fake: Samples):
@@ -175,7 +188,7 @@ def _saturation(train: Samples, held: Samples, fake: Samples):
     edges = np.arange(0, 257, 4)
     curves = {name: np.histogram(images, edges)[0] / images.size for name, images in sides.items()
               if name != "held_out"}
-    return found, {"levels.png": pictures.lines(edges[:-1], curves, "level of a pixel", "share of pixels")}
+    return found, {"levels.png": pictures.lines(edges[:-1], curves, "level", "share of the values")}
 
 
 def _truncation(generator: Generator, judge, train: Samples, fake: Samples, seed: int):

@@ -132,7 +132,7 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
 def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str | None, notify) -> _Real:
     if isinstance(real, np.ndarray):
         _require_images(real)
-        train, other, store = *_halves(real, images), None
+        train, other, store = *halves(real, images), None
         fingerprint, description = _digest(real), {"source": "an array", "split": "one half", "floor": "other half"}
     else:
         source = real or (subject.recipe and subject.recipe.data.source)
@@ -151,7 +151,7 @@ def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str |
             train, other = store.images, store.heldout
             description |= {"split": "training images", "floor": "held-out images"}
         else:
-            train, other = _halves(store.images, images)
+            train, other = halves(store.images, images)
             description |= {"split": "one half of the training images", "floor": "other half"}
     if train.shape[1:] != subject.shape:
         raise ValueError("generated and real images must have the same size and channels. "
@@ -257,7 +257,7 @@ def _batches(images: np.ndarray, seed: int, count: int) -> Iterator[np.ndarray]:
     return features.in_batches(images[np.random.default_rng(seed).permutation(len(images))[:count]])
 
 
-def _halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of the same images of up to `count`, chosen by seed 0, with none in common."""
     order, half = np.random.default_rng(0).permutation(len(images)), len(images) // 2
     return tuple(images[np.sort(part[:count])] for part in (order[:half], order[half:]))

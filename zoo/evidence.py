@@ -33,7 +33,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
     """Measures a checkpoint on its training data and renews its evidence, whole or not at all; returns its folder.
 
     Args:
-        name: a shipped name, a checkpoint folder or a run; it is written into.
+        name: a shipped name or an exported checkpoint's folder; it is written into.
         data_source: where the training images are, if not where the recipe says.
         data_dir: where TFDS keeps its data sets.
         images: how many to generate, and how many real ones to compare with; neighbours are sought among all
@@ -41,8 +41,8 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
         seeds: of the scores in evaluation.json; the failure modes are looked for in the samples of the first.
         extractor: as in `zoo.evaluate`; the first is the one that failure modes are measured with. "classifier" is
             added where the images have labels.
-        runs: folders of runs of the same recipe: the one that the checkpoint comes from, for its history and its raw
-            weights, and others with other seeds, for the spread.
+        runs: folders of runs of the same recipe on the same images: the one that the checkpoint comes from, for its
+            history and its raw weights, and complete ones with other seeds, for the spread.
         notify: receives a line of text whenever there is something to say.
 
     Raises:
@@ -54,10 +54,12 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
                          f"cache; export it as checkpoint first. Received: {str(name)!r}")
     folder = hub.resolve(name)
     opened = checkpoint.open_checkpoint(folder)
+    if opened.has_training_state:
+        raise ValueError("the checkpoints of a run come and go; export the best first, with: ganzoo export "
+                         f"{name} --format checkpoint -o NEW. Received: {str(name)!r}")
     files.require_writable(folder / "evidence.json")
     runs = [Run(path) for path in runs]
-    for run in runs:
-        _require_same(opened.recipe, run)
+    _require_same(opened, runs)
     wanted = opened.recipe.data
     source = data_source or wanted.source
     store = data.prepare(source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit,
@@ -83,7 +85,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         found, drawn = defects.measure(generator, store, names, images, seeds[0], notify)
-    moment, more = _moment(opened, runs, scores, lambda run, weights: evaluate(str(run.path), names[:1], weights))
+    moment, more = _moment(opened, runs, scores, lambda run, weights: evaluate(str(run.best()), names[:1], weights))
     evidence = {
         "format": FORMAT,
         "checkpoint": {"generator_sha256": opened.info["files"]["generator.safetensors"]["sha256"],
@@ -116,29 +118,47 @@ def _json(value: dict) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
-def _require_same(recipe: recipes.Recipe, run: Run) -> None:
-    differences = [line for line in recipes.difference(recipe, run.recipe.slower(run.rollbacks()))
-                   if line.partition(":")[0] not in ("seed", "name", "start", "data.source")]
-    if differences:
-        raise ValueError("a run beside a checkpoint has its recipe, but for the seed; this one differs in "
-                         f"{'; '.join(differences)}. Received: {str(run.path)!r}")
+def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
+    """The runs are of the checkpoint's recipe and images, each with a seed of its own, and those of others ended."""
+    recipe, seeds = opened.recipe, [run.recipe.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"of each training seed one run is enough. Received: runs of the seeds {seeds}")
+    for run in runs:
+        paths = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
+        differences = min(([line for line in recipes.difference(recipe, run.recipe.slower(times))
+                            if line.partition(":")[0] not in paths] for times in range(run.rollbacks() + 1)), key=len)
+        if differences:
+            raise ValueError("a run beside a checkpoint has its recipe, but for the seed; this one differs in "
+                             f"{'; '.join(differences)}. Received: {str(run.path)!r}")
+        if run.best() is None:
+            raise ValueError(f"the run has no checkpoint yet. Received: {str(run.path)!r}")
+        used, here = (info.get("data", {}).get("fingerprint")
+                      for info in (opened.info, checkpoint.open_checkpoint(run.best()).info))
+        if used != here:
+            raise ValueError("a run beside a checkpoint was trained on the same images, and this one on others. "
+                             f"Received: {str(run.path)!r}")
+        reached = max((entry["step"] for entry in run.entries()), default=0)
+        if run.recipe.seed != recipe.seed and reached < recipe.schedule.steps:
+            raise ValueError(f"a run of another seed is compared when it has ended; go on with `ganzoo train --resume "
+                             f"{run.path}`. Received: one of {reached:,} of {recipe.schedule.steps:,} steps")
 
 
 def _moment(opened: checkpoint.Checkpoint, runs: list[Run], scores: dict, evaluate) -> tuple[dict, dict[str, bytes]]:
     """How the quality moved towards the checkpoint and past it; the average against the raw weights; other seeds."""
     images, own = opened.info.get("images"), next((run for run in runs if run.recipe.seed == opened.recipe.seed), None)
-    made_by = {"command": command(own.recipe if own else opened.recipe)}
+    named = own.recipe.name if own else opened.recipe.name
+    made_by = {"command": command(opened.recipe.replace(name=named))}
     told = history(own, images) if own else opened.info.get("training")
     if not told:
         reason = "the checkpoint says nothing of its run, and the run was not at hand"
         return {**made_by, "moment": {"not_measured": reason}, "findings": {"not_measured": reason}}, {}
     rows = [{"seed": opened.recipe.seed, "images": images, "ema": _means(scores)}]
-    if own and checkpoint.open_checkpoint(hub.resolve(own.path)).info.get("images") == images:
+    if own and checkpoint.open_checkpoint(own.best()).info.get("images") == images:
         rows[0]["raw"] = _means(evaluate(own, "raw"))
     curves = {"this run": told["kid"]}
     for run in runs:
         if run is not own:
-            best = checkpoint.open_checkpoint(hub.resolve(run.path)).info["images"]
+            best = checkpoint.open_checkpoint(run.best()).info["images"]
             rows.append({"seed": run.recipe.seed, "images": best, "ema": _means(evaluate(run, "ema"))})
             curves[f"seed {run.recipe.seed}"] = history(run, best)["kid"]
     curves = {label: points for label, points in curves.items() if points}
