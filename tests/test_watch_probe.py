@@ -96,6 +96,9 @@ def test_the_first_look_is_at_the_data(small, many, store):
     assert first["data_shift"] < 0.2
     assert first["data_duplicates"] < 0.2
     assert "data_shift" not in Probe(gan, store).first  # two held-out images tell nothing
+    by_place = many.images[np.argsort(many.images.argmax(axis=1).sum(axis=(1, 2)), kind="stable")]
+    ordered = data.Store(many.path, "sorted", by_place, many.heldout, None, None, (), "", ())
+    assert Probe(gan, ordered).first["data_shift"] < 0.2, "as in a folder, class by class"
     one = data.Store(many.path, "one", np.repeat(many.images[:1], 100, axis=0), many.heldout, None, None, (), "", ())
     first = Probe(gan, one).first
     assert first["data_distance"] == 0

@@ -84,6 +84,7 @@ def test_the_command_prints_writes_and_fixes(run, tmp_path):
     assert html.read_text().startswith("<!doctype html>")
     better = recipes.load(fixed)
     assert better.augment.diffaugment == ("color", "translation", "cutout")
+    assert better.name == "fixed", "for a folder of its own"
     assert "augment.diffaugment" in doctor(run.path).output
     assert "report.txt" in doctor(run.path, "-o", tmp_path / "report.txt").output
 

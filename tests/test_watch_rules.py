@@ -199,6 +199,29 @@ def test_remedies_are_differences_of_the_recipe():
     assert cured(RECIPE, [finding]).optimizer.d.learning_rate == pytest.approx(5e-5)
 
 
+def test_complete_overfitting_stops_a_run():
+    (finding,) = find(log(r_v=0.95, separation=0.995, memorised=0.9), RECIPE)
+    assert (finding.name, finding.level) == ("memorised", "stop")
+    (finding,) = find(log(r_v=0.5, memorised=0.9), RECIPE)
+    assert (finding.name, finding.level) == ("memorised", "warn")
+
+
+@pytest.mark.parametrize(("name", "sngan"), [("dcgan-fashion-mnist", "sngan-fashion-mnist"), ("dcgan-64", "sngan-64")])
+def test_a_dcgan_that_becomes_an_sngan_is_no_narrower(name, sngan):
+    recipe = recipes.load(name)
+    (finding,) = find(log(d_real=9.0, d_fake=-9.0), recipe.replace(**{"schedule.images": 64_000}))
+    better, usual = cured(recipe, [finding]).model, recipes.load(sngan).model
+    assert (better.network, better.pyramid) == ("sngan", usual.pyramid)
+    assert (better.g_channels, better.d_channels) >= (usual.g_channels, usual.d_channels)
+    started = recipe.replace(start="elsewhere")
+    assert cured(started, [finding]) == started, "weights to start from fit one network alone"
+
+
+def test_no_remedy_is_a_penalty_that_dcgan_refuses():
+    found = find(log(memorised=0.9, r_v=0.5), RECIPE)
+    RECIPE.replace(**remedy(found[0], RECIPE).changes)
+
+
 def test_rules_are_complete():
     for rule in RULES:
         assert rule.level in LEVELS

@@ -41,5 +41,6 @@ def doctor(run: str, write_recipe: str | None, out: str | None) -> None:
         click.echo(report.markdown(diagnosis), nl=False)
     if write_recipe:
         with files.replacing(Path(write_recipe)) as temporary:
-            temporary.write_text(tomli_w.dumps(diagnosis.better.to_dict()))
+            better = diagnosis.better.replace(name=Path(write_recipe).stem)  # which names its run's folder too
+            temporary.write_text(tomli_w.dumps(better.to_dict()))
         say(f"wrote {write_recipe}, with {len(diagnosis.changes)} change{'s' * (len(diagnosis.changes) != 1)}")

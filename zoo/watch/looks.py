@@ -18,7 +18,7 @@ class Reference:
     def __init__(self, real: np.ndarray, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         real = np.asarray(real, np.float32)
-        features = cells(real)
+        features, self.count = cells(real), len(real)
         self.centres = kmeans(features, BINS, rng)
         self.shares = np.bincount(nearest(features, self.centres), minlength=len(self.centres)) / len(features)
         some = features[:256]
@@ -46,7 +46,8 @@ class Reference:
         features = cells(images)
         counts = np.bincount(nearest(features, self.centres), minlength=len(self.centres))
         share, expected = counts / len(images), self.shares
-        error = np.sqrt(np.maximum(expected * (1 - expected), 1e-9) / len(images))
+        pooled = np.average([share, expected], axis=0, weights=[len(images), self.count])
+        error = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-9) * (1 / len(images) + 1 / self.count))
         mean, std = self.moments
         return {
             "diversity": float(pair_distance(features) / max(self.distance, 1e-6)),

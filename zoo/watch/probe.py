@@ -182,7 +182,7 @@ def _norms(gradients: np.ndarray) -> np.ndarray:
 
 def _some(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """`count` different images, or all if there are fewer."""
-    return np.asarray(images[np.sort(rng.permutation(len(images))[:count])])
+    return np.asarray(images[rng.permutation(len(images))[:count]])
 
 
 def _exactly(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
