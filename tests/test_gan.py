@@ -185,7 +185,8 @@ def test_lazy_r1_enters_every_so_many_updates(small):
     gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 1, "loss.r1": 1.0, "loss.r1_every_steps": 3}))
     engine = backend.Engine(gan)
     penalties = [float(run(engine, schedule.BOTH, batch_of(gan, step))["penalty"]) for step in range(6)]
-    assert [penalty > 0 for penalty in penalties] == [True, False, False] * 2
+    assert penalties[0] > 0 and penalties[0] == penalties[1] == penalties[2], "the last one taken"
+    assert penalties[3] not in (0, penalties[0]) and penalties[3] == penalties[4] == penalties[5]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="train_step is TensorFlow's")
@@ -210,9 +211,9 @@ def test_training_learns(small):
     gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 16, "model.g_channels": 8,
                                           "optimizer.g.learning_rate": 2e-3, "optimizer.d.learning_rate": 2e-3}))
     engine = backend.Engine(gan)
-    for step in range(60):
+    for step in range(100):
         batch = batch_of(gan, step)
         batch["real"] = np.full_like(batch["real"], 230)
         run(engine, schedule.BOTH, batch)
     images = np.asarray(gan.generator(batch["g_z"][:, 0], training=True))
-    assert images.mean() > 0.4
+    assert images.mean() > 0.4, images.mean()

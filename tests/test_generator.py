@@ -199,6 +199,8 @@ def test_an_unknown_name_suggests_the_nearest(monkeypatch):
         load_generator("dcgan-fashon-mnist")
     with pytest.raises(ValueError, match=r"known: dcgan-fashion-mnist, sngan-cifar10\. Received: 'zebra'"):
         load_generator("zebra")
+    with pytest.raises(ValueError, match=r"no trained checkpoint of this recipe ships.* `ganzoo train dcgan-64`"):
+        load_generator("dcgan-64")
 
 
 def test_a_folder_that_is_no_checkpoint_says_so(tmp_path):

@@ -455,4 +455,5 @@ def test_labels_and_pinned_names(tmp_path):
         "name", "name", "mine", "x"]
     assert hub.pinned("hf://org/name@main", tmp_path / ("0" * 40)) == f"hf://org/name@{'0' * 40}"
     assert hub.pinned("runs/mine", tmp_path) == str(tmp_path)
+    assert hub.pinned("dcgan-fashion-mnist", hub.resolve("dcgan-fashion-mnist")) == "dcgan-fashion-mnist"
     assert str(huggingface.parse("org/name@v1")) == "hf://org/name@v1"

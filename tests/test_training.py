@@ -1,6 +1,7 @@
 """Runs: what they leave, how they stop and go on."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -54,7 +55,7 @@ def recipe(small, images):
 def test_a_run_is_a_complete_folder(recipe, tmp_path):
     recipe = recipe.replace(**{"log.kid_images": 40})
     run = zoo.train(recipe, tmp_path / "run", notify=quiet)
-    assert {path.name for path in run.path.iterdir()} == {
+    assert {path.name for path in run.path.iterdir()} - {".lock"} == {
         "recipe.toml", "log.jsonl", "curves.png", "samples", "samples.gif", "events", "checkpoints"}
     assert [path.name for path in run.checkpoints()] == ["step-000000008", "step-000000016"]
     entries = run.entries()
@@ -197,6 +198,28 @@ def test_other_images_than_the_run_was_started_with_are_refused(recipe, tmp_path
         zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
 
 
+def test_images_may_move_between_two_parts_of_a_run(recipe, tmp_path):
+    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    moved = str(tmp_path / "moved.npz")
+    os.rename(recipe.data.source, moved)
+    recipe = run.recipe.replace(**{"data.source": moved})
+    zoo.train(recipe, run.path, notify=quiet)
+    assert run.recipe == recipe
+    empty = Run(tmp_path / "empty")
+    empty.start(recipe)
+    with pytest.raises(ValueError, match=r"another recipe \(data.source"):  # nothing tells that they are the same
+        empty.check(recipe.replace(**{"data.source": "elsewhere"}))
+
+
+def test_two_processes_do_not_train_in_one_folder(recipe, tmp_path):
+    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    log = (run.path / "log.jsonl").read_text()
+    with run.locked(), pytest.raises(ValueError, match=r"another process is training in this folder.* Received: "):
+        zoo.train(run.recipe, run.path, notify=quiet)
+    assert (run.path / "log.jsonl").read_text() == log
+    zoo.train(run.recipe, run.path, notify=quiet)
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
     long = recipe.replace(**{"schedule.images": 1_000_000, "log.checkpoint_every_images": 1_000_000})
     run = Run(tmp_path / "run")
@@ -269,7 +292,9 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
                        overrides={"log.checkpoint_every_images": 1000})
     assert run.recipe.augment.diffaugment == ("color", "translation", "cutout")
     assert run.recipe.schedule.images == 8
-    assert any("32 pixels with 1 channel" in line and "color, translation, cutout" in line for line in said)
+    assert any("cropped and resized to 32 pixels, with 1 channel" in line and "color, translation, cutout" in line
+               for line in said)
+    assert run.recipe.data.fit == "crop", "whatever the checkpoint was trained with"
     before = checkpoint.open_checkpoint(base.best())
     start = checkpoint.open_checkpoint(run.checkpoint_path(0))
     for file in ("generator", "discriminator"):

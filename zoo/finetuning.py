@@ -15,7 +15,7 @@ SMALL_DATA_IMAGES = 10_000  # below this, fine-tuning augments
 def finetune(name: str | Path, source: str, out: str | Path, *, images: int | None = None, freeze_d: int = 0,
              overrides: dict | None = None, data_dir: str | None = None, strategy: str = "auto",
              notify: Callable[[str], None] = print) -> Run:
-    """Trains a checkpoint's two networks further on other images, resized to what it makes.
+    """Trains a checkpoint's two networks further on other images, cropped to a square and resized to what it makes.
 
     Args:
         name: what `load_generator` accepts.
@@ -27,7 +27,7 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
     """
     folder, overrides = hub.resolve(name), overrides or {}
     old = checkpoint.open_checkpoint(folder).recipe
-    changes = {"name": Path(out).name, "start": hub.pinned(name, folder), "data.source": source,
+    changes = {"name": Path(out).name, "start": hub.pinned(name, folder), "data.source": source, "data.fit": "crop",
                "schedule.images": images or max(1, old.schedule.images // 10), "schedule.freeze_d": freeze_d}
     changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, -(-changes["schedule.images"] // 5))
     recipe = old.replace(**(changes | overrides))
@@ -44,7 +44,8 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
 
 def _announce(name: str | Path, recipe: Recipe, store: data.Store, notify: Callable[[str], None]) -> None:
     channels = recipe.data.channels
-    notify(f"fine-tuning {name} on {len(store.images):,} images at {recipe.data.resolution} pixels with "
+    brought = {"crop": "cropped and resized", "pad": "padded"}[recipe.data.fit]
+    notify(f"fine-tuning {name} on {len(store.images):,} images, {brought} to {recipe.data.resolution} pixels, with "
            f"{channels} channel{'s' if channels > 1 else ''}, "
            f"{recipe.schedule.images:,} images shown, augmentation: "
            f"{'ADA' if recipe.augment.ada else ', '.join(recipe.augment.diffaugment) or 'none'}")

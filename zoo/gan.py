@@ -37,6 +37,7 @@ class GAN(keras.Model):
         self.sign_sum = self._state("sign_sum")  # of D(real) since r_t was last taken
         self.r_t = self._state("r_t")
         self.ada_p = self._state("ada_p")
+        self.r1 = self._state("r1")  # the penalty when it was last taken
         with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
         if recipe.schedule.freeze_d >= len(with_kernel):
             raise ValueError(f"schedule.freeze_d must leave at least one of D's {len(with_kernel)} kernels to train. "
@@ -88,21 +89,25 @@ class GAN(keras.Model):
             real_logits = self.discriminator(real, training=True)
             fake_logits = self.discriminator(fake, training=True)
             value = self.d_loss(real_logits, fake_logits)
-            penalty = ops.zeros(())
+            penalty = r1 = ops.zeros(())
             if loss.gradient_penalty:
                 penalty += loss.gradient_penalty * penalties.gradient_penalty(
                     self.discriminator, real, fake, noise["epsilon"])
             if loss.r1:
-                penalty += loss.r1 / 2 * schedule.lazily(
+                r1 += loss.r1 / 2 * schedule.lazily(
                     lambda: penalties.r1(self.discriminator, real), loss.r1_every_steps, count)
-            return (value + penalty) / backend.replicas(), (value, penalty, real_logits, fake_logits)
+            return (value + penalty + r1) / backend.replicas(), (value, penalty, r1, real_logits, fake_logits)
 
-        (_, (value, penalty, real_logits, fake_logits)), gradients = backend.value_and_grad(
+        (_, (value, penalty, r1, real_logits, fake_logits)), gradients = backend.value_and_grad(
             objective, self.discriminator.trainable_variables, self.variables)
         self.optimizer.d.apply(gradients, self.discriminator.trainable_variables)
 
+        if loss.r1:  # what is logged stays until it is taken again
+            taken = ops.equal(ops.mod(count, loss.r1_every_steps), 0)
+            self.r1.assign(ops.where(taken, r1 / loss.r1_every_steps, self.r1.value))
+            penalty += self.r1.value
         logs = {"d_loss": value, "penalty": penalty, "d_real": ops.mean(real_logits), "d_fake": ops.mean(fake_logits),
-                "d_gradient": norm(gradients)}
+                "d_gradient": norm(gradients) * backend.replicas()}
         if self.decision is None:
             return logs
         self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - self.decision)))
@@ -120,7 +125,7 @@ class GAN(keras.Model):
         (_, value), gradients = backend.value_and_grad(
             objective, self.generator.trainable_variables, self.variables)
         self.optimizer.g.apply(gradients, self.generator.trainable_variables)
-        return {"g_loss": value, "g_gradient": norm(gradients)}
+        return {"g_loss": value, "g_gradient": norm(gradients) * backend.replicas()}
 
     def update_ema(self) -> None:
         images_per_step = self.recipe.schedule.images_per_step
@@ -160,7 +165,7 @@ class GAN(keras.Model):
 
     def saved(self) -> dict[str, dict]:
         """Every variable, by the file of a checkpoint that keeps it and by its name there."""
-        counters = [self.step, self.sign_sum, self.r_t, self.ada_p]
+        counters = [self.step, self.sign_sum, self.r_t, self.ada_p, self.r1]
         return {"generator": by_path(self.ema.variables),
                 "discriminator": by_path(self.discriminator.variables),
                 "training": by_path(self.generator.variables, "generator/") | by_path(self.optimizer.variables)

@@ -9,9 +9,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from zoo import checkpoint, huggingface
+from zoo import checkpoint, huggingface, recipe
 from zoo.files import replacing_folder, require_writable
-from zoo.recipe import nearest
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 RELEASED = Path(__file__).parent / "released.toml"
@@ -60,8 +59,11 @@ def resolve(name: str | Path) -> Path:
         folder = _fetch(name)
         _verify_release(name, folder)
         return folder
+    if name in recipe.names():
+        raise ValueError(f"no trained checkpoint of this recipe ships; name a run of it, runs/{name} after "
+                         f"`ganzoo train {name}`. Received: {name!r}")
     known = sorted({*shipped(), *released()})
-    raise ValueError(f"there is no checkpoint of that name{nearest(name, known)} Received: {name!r}")
+    raise ValueError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
 
 
 def pull(name: str, out: str | Path | None = None) -> Path:
@@ -108,7 +110,10 @@ def label(name: str | Path) -> str:
 
 
 def pinned(name: str | Path, folder: Path) -> str:
-    """A name under which `resolve` finds on any day what it finds now: an address with its commit, or the folder."""
+    """A name under which `resolve` finds on any day what it finds now: a shipped or released name, an address with its
+    commit, or the folder."""
+    if str(name) in shipped() or str(name) in released():
+        return str(name)
     if not is_address(name):
         return str(folder)
     return str(huggingface.Address(huggingface.parse(str(name)).repository, folder.name))

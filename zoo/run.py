@@ -7,17 +7,21 @@
     samples.gif      the same as an animation
     events/          for TensorBoard
     checkpoints/     the latest two, the best, and the latest that the watcher found healthy
+    .lock            held by the process that trains
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tomli_w
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from zoo import checkpoint, pictures
@@ -36,11 +40,13 @@ class Run:
 
         Raises:
             ValueError: the folder holds a run of another recipe (the difference is shown) or something else, or
-                cannot be written.
+                cannot be written. The images of a run with a checkpoint may have moved: `restore` knows them again.
         """
         file = self.path / "recipe.toml"
         if file.exists():
             changes = recipes.difference(recipes.load(file), recipe)
+            if self.latest():
+                changes = [change for change in changes if not change.startswith("data.source:")]
             if changes:
                 raise ValueError(f"the run was started with another recipe ({'; '.join(changes)}); resume it with its "
                                  f"own, or train into a new folder. Received: {str(self.path)!r}")
@@ -55,9 +61,24 @@ class Run:
         """Makes the folder, or goes on with the run of the same recipe that is there; ValueError as in `check`."""
         self.check(recipe)
         file = self.path / "recipe.toml"
-        if not file.exists():
+        if not file.exists() or recipes.load(file) != recipe:
             with replacing(file) as temporary:
                 temporary.write_text(tomli_w.dumps(recipe.to_dict()))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """While it lasts, no other process trains in the folder.
+
+        Raises:
+            ValueError: another one does.
+        """
+        try:
+            lock = FileLock(self.path / ".lock").acquire(timeout=0)
+        except Timeout:
+            raise ValueError("another process is training in this folder; stop it, or train into a new one. "
+                             f"Received: {str(self.path)!r}") from None
+        with lock:
+            yield
 
     @property
     def recipe(self) -> recipes.Recipe:

@@ -70,22 +70,24 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
     elif recipe.start:
         start_from(gan, hub.resolve(recipe.start))
     recorder = None
-    if backend.is_chief():  # data, networks and start are there: from here on, something is written
-        run.start(recipe)
-        recorder = Recorder(gan, store, run)
-        if (recipe.start or recipe.watch != "warn") and not latest:
-            recorder.checkpoint(0)  # to go on without the checkpoint it started from, or to roll back to
-    try:
-        done = loop(gan, store, recorder)
-    except (NonFinite, Failing) as failure:
-        if recorder:
-            recorder.failed(failure)
-        if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
-            raise
-    else:
-        if not done:
-            notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
-        return run
+    with contextlib.ExitStack() as held:
+        if backend.is_chief():  # data, networks and start are there: from here on, something is written
+            run.start(recipe)
+            held.enter_context(run.locked())
+            recorder = Recorder(gan, store, run)
+            if (recipe.start or recipe.watch != "warn") and not latest:
+                recorder.checkpoint(0)  # to go on without the checkpoint it started from, or to roll back to
+        try:
+            done = loop(gan, store, recorder)
+        except (NonFinite, Failing) as failure:
+            if recorder:
+                recorder.failed(failure)
+            if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
+                raise
+        else:
+            if not done:
+                notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
+            return run
     del gan, recorder  # before there are others
     return train_on(recipe, run, store, notify)
 

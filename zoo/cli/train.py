@@ -70,7 +70,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) -> None:
     """Trains both networks of a checkpoint further on your images.
 
-    The images are resized to what the checkpoint makes; small sets are augmented.
+    The images are cropped to a square and resized to what the checkpoint makes; small sets are augmented.
 
     \b
     ganzoo finetune dcgan-fashion-mnist --data my/images
