@@ -1,4 +1,4 @@
-"""The baselines of the score table: torch-mimicry's SNGAN and DCGAN on our images, for so many minutes on these cores.
+"""Baselines of the score table: torch-mimicry's SNGAN and DCGAN on Fashion-MNIST, for so many minutes on these cores.
 
     python benchmarks/mimicry_baseline.py prepare -o images.npz
     python benchmarks/mimicry_baseline.py train sngan images.npz --minutes 60 -o sngan.npz   # in mimicry's environment
@@ -29,16 +29,15 @@ SETTINGS = {"sngan": {"betas": (0.0, 0.9), "d_steps": 5, "decay": True},
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("prepare", help="write the training images as .npz")
-    one.add_argument("--data", default="tfds:fashion_mnist")
-    one.add_argument("--data-dir")
+    one = commands.add_parser("prepare", help="write Fashion-MNIST's training images as .npz")
+    one.add_argument("--data-dir", help="where TFDS keeps its data sets")
     one.add_argument("-o", "--out", required=True)
     two = commands.add_parser("train", help="train, and write samples as .npz")
     two.add_argument("network", choices=SETTINGS)
     two.add_argument("images")
     two.add_argument("--minutes", type=float, required=True)
     two.add_argument("--width", type=int, help="channels of both networks (default: mimicry's 256 and 128)")
-    two.add_argument("--samples", type=int, default=30_000)
+    two.add_argument("--samples", type=int, default=10_000)
     two.add_argument("-o", "--out", required=True)
     options = parser.parse_args()
     prepare(options) if options.command == "prepare" else train(options)
@@ -47,7 +46,7 @@ def main() -> None:
 def prepare(options: argparse.Namespace) -> None:
     from zoo import data
 
-    store = data.prepare(options.data, resolution=32, channels=1, fit="pad", data_dir=options.data_dir)
+    store = data.prepare("tfds:fashion_mnist", resolution=32, channels=1, fit="pad", data_dir=options.data_dir)
     np.savez_compressed(options.out, images=store.images)
 
 
