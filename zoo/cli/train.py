@@ -73,7 +73,7 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
     The images are cropped to a square and resized to what the checkpoint makes; small sets are augmented.
 
     \b
-    ganzoo finetune dcgan-fashion-mnist --data my/images
+    ganzoo finetune stylegan-lite-fashion-mnist --data my/images
     ganzoo finetune wgan-gp-fashion-mnist --data digits.npz --images 60000
     """
     from zoo import hub
