@@ -70,6 +70,7 @@ def test_a_healthy_log_has_no_findings():
     ("memorised", {"memorised": 0.95}),
     ("collapse", {"diversity": lambda step: 0.9 if step < 500 else 0.01}),
     ("frozen_losses", {"d_loss": 13.82, "g_loss": 0.0}),
+    ("exploding", {"d_gradient": lambda step: 3.0 if step < 600 else 900.0}),
 ])
 def test_each_failure_is_named_first(expected, signals):
     found = find(log(**signals), RECIPE)
@@ -81,10 +82,21 @@ def test_each_failure_is_named_first(expected, signals):
     ("mode_dropping", {"empty_bins": 0.6}),
     ("checkerboard", {"checkerboard": 12.0}),
     ("past_best", {"kid": lambda step: 0.02 if step < 300 else 0.05}),
+    ("oscillation", {"movement": 0.95}),
+    ("d_chance", {"separation": 0.5, "empty_bins": lambda step: 0.4 if step < 400 else 0.1}),
 ])
 def test_what_is_worth_a_note_is_no_alarm(expected, signals):
     found = find(log(**signals), RECIPE)
     assert [(finding.name, finding.level) for finding in found] == [(expected, "note")]
+
+
+def test_samples_that_jump_while_quality_improves_are_no_oscillation():
+    """KID is logged now and then, in entries of its own."""
+    better, worse = ([{"step": step, "images": 64 * step, "kid": kid(step)} for step in range(100, 1_000, 100)]
+                     for kid in (lambda step: 0.1 - step / 2e4, lambda step: 0.02 + step / 1e5))
+    for kids, expected in ((better, []), (worse, ["oscillation"])):
+        entries = sorted([*log(movement=0.95), *kids], key=lambda entry: entry["step"])
+        assert [name for name in names(entries) if name == "oscillation"] == expected
 
 
 def test_a_vanishing_gradient_is_one_that_falls_while_all_are_told_apart():
@@ -116,6 +128,12 @@ def test_a_start_from_other_images_is_no_start_from_bad_weights():
     steep[0] |= {"saturated": 0.3, "slope": 30.0}
     assert names(steep) == ["huge_start"]
     assert names(steep, RECIPE.replace(start="dcgan-fashion-mnist")) == []
+
+
+def test_the_first_samples_of_stylegan_may_be_saturated():
+    """0.49 was measured in a run of stylegan-lite on CIFAR-10 that went well."""
+    assert names(log(saturated=0.49), recipes.load("stylegan-lite-cifar10")) == []
+    assert names(log(saturated=0.49))[0] == "huge_start"
 
 
 def test_players_that_take_turns_or_wait_are_not_frozen():

@@ -12,6 +12,8 @@ from zoo.run import Run
 from zoo.watch import watcher
 from zoo.watch.diagnosis import diagnose
 from zoo.watch.findings import BELOW, Finding, Rule
+from zoo.watch.history import derive
+from zoo.watch.rules import RULES
 from zoo.watch.watcher import Failing
 
 RULE = Rule("swapped", "stop", "D rates generated images above real ones", "separation", BELOW, 0.05, 1, "", 1.0)
@@ -62,6 +64,23 @@ def test_signals_and_findings_are_in_the_log(recipe, tmp_path, monkeypatch):
     assert entries[0]["findings"][0].startswith("few_images")
     assert not any("few_images" in text for entry in entries[1:] for text in entry["findings"])
     assert diagnose(run.path).findings[0].name == "few_images"
+
+
+def test_every_rules_signal_is_measured(small, tmp_path, monkeypatch):
+    """Signals that are missing are not judged: a rule of a misspelt one would be silent."""
+    monkeypatch.setattr(watcher, "SHARE", math.inf)
+    images = np.random.default_rng(0).integers(0, 256, (2_600, 32, 32), np.uint8)  # enough for held-out ones
+    np.savez(tmp_path / "noise.npz", images=images)
+    recipe = small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / "noise.npz"), "log.kid_images": 40})
+    measured = set().union(*derive(zoo.train(recipe, tmp_path / "run", notify=quiet).entries(), recipe))
+    assert {rule.signal for rule in RULES} <= measured
+
+
+def test_what_is_measured_stops_a_run(small, tmp_path):
+    np.savez(tmp_path / "grey.npz", images=np.full((120, 32, 32), 128, np.uint8))
+    recipe = small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / "grey.npz"), "watch": "stop"})
+    with pytest.raises(Failing, match="the training images are all alike"):
+        zoo.train(recipe, tmp_path / "run", notify=quiet)
 
 
 def test_the_probe_keeps_to_its_share_of_the_time(monkeypatch):

@@ -24,6 +24,7 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
         gradient_fall    image_gradient over its largest value so far
         gradient_rise    d_gradient over the median of the run so far
         kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 standard errors
+        last_kid_rise    the same of the latest entry that had one
         epochs           how often the run has shown each image
         beta_1           the larger of the recipe's
         loss_change      the larger change of the two losses since the entry before
@@ -66,6 +67,7 @@ class _Past:
     def __init__(self) -> None:
         self.images = 0.0
         self.largest_gradient, self.smallest_kid = 0.0, math.inf
+        self.kid_rise: float | None = None
         self.gradients: list[float] = []
         self.losses: tuple[float, float] | None = None
 
@@ -85,4 +87,7 @@ class _Past:
         if kid is not None:
             self.smallest_kid = min(self.smallest_kid, kid)
             noise = 3.0 * entry.get("kid_error", 0.0)
-            entry["kid_rise"] = kid / max(self.smallest_kid, 1e-6) if kid > self.smallest_kid + noise else 1.0
+            rise = kid / max(self.smallest_kid, 1e-6) if kid > self.smallest_kid + noise else 1.0
+            entry["kid_rise"] = self.kid_rise = rise
+        if self.kid_rise is not None:
+            entry["last_kid_rise"] = self.kid_rise

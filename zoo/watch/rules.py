@@ -47,6 +47,11 @@ def _new(recipe: Recipe) -> bool:
     return not recipe.start
 
 
+def _new_and_not_equalised(recipe: Recipe) -> bool:
+    """StyleGAN's first samples are three times as strong as images, and it trains well from there."""
+    return _new(recipe) and _not_equalised(recipe)
+
+
 def _at_start(entry: Entry) -> bool:
     return entry["step"] == 0
 
@@ -85,7 +90,7 @@ RULES: tuple[Rule, ...] = (
     Rule("dead_start", "stop", "the first samples are all alike",
          "diversity", BELOW, 1e-3, 1, CALIBRATED, 0.75, also=_at_start),
     Rule("huge_start", "stop", "the first samples are saturated",
-         "saturated", ABOVE, 0.2, 1, UNTESTED, 0.5, where=_new, also=_at_start),
+         "saturated", ABOVE, 0.2, 1, UNTESTED, 0.5, where=_new_and_not_equalised, also=_at_start),
     Rule("huge_start", "stop", "D is far too steep from the start",
          "slope", ABOVE, 15.0, 1, CALIBRATED, 0.75, where=_new, also=_at_start),
     Rule("d_frozen", "stop", "D's weights do not move",
@@ -114,8 +119,8 @@ RULES: tuple[Rule, ...] = (
     Rule("d_wins", "stop", "D tells all apart and the generator's gradient has vanished",
          "gradient_fall", BELOW, 4.4e-3, 3, CALIBRATED, 0.5, where=_logistic, also=_separated),
     Rule("memorised", "stop", "D counts held-out images as generated",
-         "r_v", ABOVE, 0.9, 6, "published: Karras 2020, arXiv:2006.06676: r_v = 1 is complete overfitting", 0.5,
-         also=_separated),
+         "r_v", ABOVE, 0.9, 6, "chosen, not calibrated: near 1, complete overfitting (Karras 2020, arXiv:2006.06676)",
+         0.5, also=_separated),
     Rule("memorised", "warn", "D knows the training images by heart",
          "memorised", ABOVE, 0.75, 4, UNTESTED, 0.5),
     Rule("exploding", "warn", "D's gradients have grown a hundredfold",
@@ -129,7 +134,7 @@ RULES: tuple[Rule, ...] = (
          "empty_bins", ABOVE, 0.2, 5, UNTESTED, 0.5, since=0.5),
     Rule("oscillation", "note", "samples jump while quality does not improve",
          "movement", ABOVE, 0.8, 5, UNTESTED, 0.5, since=0.25,
-         also=lambda entry: entry.get("kid_rise", 2.0) > 1.03),
+         also=lambda entry: entry.get("last_kid_rise", 2.0) > 1.03),
     Rule("past_best", "note", "quality was better before", "kid_rise", ABOVE, 1.5, 2, UNTESTED, 0.5, since=0.25),
     Rule("checkerboard", "note", "samples have a checkerboard",
          "checkerboard", ABOVE, 6.0, 3, UNTESTED, 0.5, since=0.5),
