@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -553,6 +554,20 @@ def test_tfds_test_split_is_held_out(prepare, tfds_dir):
     np.testing.assert_array_equal(store.labels, np.arange(60) >= 30)
     np.testing.assert_array_equal(store.heldout_labels, np.ones(10))
     assert prepare("tfds:toy/train", data_dir=tfds_dir).path == store.path and store.source == "tfds:toy"
+
+
+def test_without_tfds_a_copied_store_serves(prepare, tfds_dir, tmp_path, monkeypatch):
+    made = prepare("tfds:toy", data_dir=tfds_dir)
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"reading TFDS needs tensorflow.* and copy the folder .*'tfds:toy'"):
+        prepare("tfds:toy")
+    shutil.copytree(made.path, tmp_path / "other" / "data" / made.path.name)
+    copied = prepare("tfds:toy")
+    assert copied.fingerprint == made.fingerprint
+    np.testing.assert_array_equal(copied.images, made.images)
+    with pytest.raises(ValueError, match="reading TFDS needs tensorflow"):
+        prepare("tfds:toy", channels=1)
 
 
 def test_tfds_split(prepare, tfds_dir):

@@ -46,7 +46,11 @@ def run_all(commands, environments, timeout=240):
     processes = [subprocess.Popen([sys.executable, "-c", *command], env=os.environ | environment, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                  for command, environment in zip(commands, environments, strict=True)]
-    outputs = [process.communicate(timeout=timeout)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=timeout)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output[-3000:]
     return outputs
@@ -68,11 +72,10 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path):
 
 def test_two_workers_train_and_the_first_alone_writes(small, images, tmp_path):
     recipe = small("dcgan-fashion-mnist", **{"data.source": images, "schedule.images": 32})
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
+    with socket.socket() as one, socket.socket() as other:
+        for free in (one, other):
             free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
+        ports = [free.getsockname()[1] for free in (one, other)]
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     environments = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
                      "GANZOO_TEST_WEIGHTS": str(tmp_path / f"worker{index}.npz")} for index in range(2)]

@@ -449,7 +449,7 @@ def test_a_renewal_keeps_other_files_and_writes_through_no_link(exported, tmp_pa
 
 def test_the_command_measures_and_renders(exported, source, tmp_path):
     out = tmp_path / "card.md"
-    options = ["--measure", "--data", source, "-n", "100", "--seeds", "2", "-o", str(out)]
+    options = ["--measure", "--run", str(tmp_path / "run-0"), "-n", "100", "--seeds", "2", "-o", str(out)]
     result = CliRunner().invoke(main, ["card", str(exported), *options])
     assert result.exit_code == 0, result.output
     assert "100 samples (averaged weights" in out.read_text("utf-8")

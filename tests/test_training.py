@@ -117,9 +117,15 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     assert run.latest() == run.checkpoint_path(5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path, precision):
-    recipe = recipe.replace(precision=precision)
+@pytest.mark.parametrize(("name", "changes"), [
+    ("dcgan-fashion-mnist", {}),
+    ("dcgan-fashion-mnist", {"precision": "mixed_bfloat16"}),
+    ("sngan-fashion-mnist", {"schedule.images": 128}),
+    ("stylegan-lite-fashion-mnist", {"augment.ada": True, "loss.r1_every_steps": 3, "schedule.wait_above": 0.9}),
+], ids=str)
+def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, monkeypatch, name, changes):
+    monkeypatch.setattr(machine, "precision", lambda wanted: wanted)  # on any processor
+    recipe = small(name, **{"data.source": images, **changes})
     whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
     half = Run(tmp_path / "half")
     shutil.copytree(whole.path, half.path)

@@ -34,7 +34,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
 
     Args:
         name: a shipped name or an exported checkpoint's folder; it is written into.
-        data_source: where the training images are, if not where the recipe says.
+        data_source: where the training images are, if not where the first of `runs` or the recipe says.
         data_dir: where TFDS keeps its data sets.
         images: how many to generate, and how many real ones to compare with; neighbours are sought among all
             training images.
@@ -61,7 +61,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
     runs = [Run(path) for path in runs]
     _require_same(opened, runs)
     wanted = opened.recipe.data
-    source = data_source or wanted.source
+    source = data_source or next((run.recipe.data.source for run in runs), wanted.source)
     store = data.prepare(source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit,
                          data_dir=data_dir, notify=notify)
     trained_on = opened.info.get("data", {}).get("fingerprint", store.fingerprint)

@@ -19,7 +19,7 @@ def main(debug: bool) -> None:
     ganzoo list
     ganzoo sample dcgan-fashion-mnist -o samples.png
     ganzoo train dcgan-fashion-mnist
-    ganzoo finetune dcgan-fashion-mnist --data my/images
+    ganzoo finetune stylegan-lite-fashion-mnist --data my/images
     ganzoo doctor runs/mine
     ganzoo evaluate runs/mine
     """

@@ -14,7 +14,7 @@ from zoo.cli.terminal import load_backend, say
 @click.argument("name")
 @click.option("-o", "--out", help="The Markdown file.  [default: print]")
 @click.option("--measure", is_flag=True, help="Measure first; evidence and pictures go into the checkpoint's folder.")
-@click.option("--data", help="Where the training images are.  [default: where the recipe says]")
+@click.option("--data", help="Where the training images are.  [default: where the run or the recipe says]")
 @click.option("--data-dir", help="Where TFDS keeps its data sets.")
 @click.option("-n", "--images", default=10_000, show_default=True, type=click.IntRange(min=100),
               help="How many to generate, and real ones to compare with.")
@@ -31,7 +31,7 @@ def card(name, out, measure, data, data_dir, images, seeds, extractors, runs) ->
 
     \b
     ganzoo card dcgan-fashion-mnist
-    ganzoo card my-gan/ --measure -o my-gan/README.md
+    ganzoo card my-gan/ --measure --run runs/mine -o my-gan/README.md
     ganzoo card my-gan/ --measure --data my/images --run runs/mine --run runs/mine-seed-1
     """
     from zoo import card as cards
