@@ -557,17 +557,16 @@ def test_tfds_test_split_is_held_out(prepare, tfds_dir):
 
 
 def test_without_tfds_a_copied_store_serves(prepare, tfds_dir, tmp_path, monkeypatch):
-    made = prepare("tfds:toy", data_dir=tfds_dir)
+    made, other = prepare("tfds:toy", data_dir=tfds_dir), tmp_path / "other"
     monkeypatch.setattr(data, "find_spec", lambda name: None)
-    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "other"))
     with pytest.raises(ValueError, match=r"reading TFDS needs tensorflow.* and copy the folder .*'tfds:toy'"):
-        prepare("tfds:toy")
-    shutil.copytree(made.path, tmp_path / "other" / "data" / made.path.name)
-    copied = prepare("tfds:toy")
+        prepare("tfds:toy", cache_dir=other)
+    shutil.copytree(made.path, other / made.path.name)
+    copied = prepare("tfds:toy", cache_dir=other)
     assert copied.fingerprint == made.fingerprint
     np.testing.assert_array_equal(copied.images, made.images)
     with pytest.raises(ValueError, match="reading TFDS needs tensorflow"):
-        prepare("tfds:toy", channels=1)
+        prepare("tfds:toy", channels=1, cache_dir=other)
 
 
 def test_tfds_split(prepare, tfds_dir):
