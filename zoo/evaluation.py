@@ -120,7 +120,7 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
     file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[generator.weights]
     description = {
         "name": info.get("name", generator.recipe.name), "network": generator.recipe.model.network,
-        "recipe_sha256": generator.recipe.digest, "images_seen": info.get("images"), "weights": generator.weights,
+        "images_seen": info.get("images"), "weights": generator.weights,
         "generator_sha256": info.get("files", {}).get(file, {}).get("sha256"),
         "truncation": truncation, "seeds": list(seeds)}
     size, channels = generator.recipe.data.resolution, generator.recipe.data.channels

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-import hashlib
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -129,11 +128,6 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
-
-    @property
-    def digest(self) -> str:
-        """Hexadecimal SHA-256 of the values: equal recipes have equal digests, whatever the comments say."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def replace(self, /, **overrides: Any) -> Recipe:
         """A copy with dotted keys replaced, for instance `replace(**{"schedule.images": 1000})`."""

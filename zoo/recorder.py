@@ -93,7 +93,7 @@ class Recorder:
 def description(gan: GAN, store: data.Store, step: int) -> dict:
     """What ganzoo.json says of a checkpoint: where it comes from and what it was made with."""
     return {
-        "name": gan.recipe.name, "recipe_sha256": gan.recipe.digest, "step": step,
+        "name": gan.recipe.name, "step": step,
         "images": step * gan.recipe.schedule.images_per_step,
         "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
         "data": {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images),
