@@ -163,7 +163,7 @@ def _memorisation(judge, store: data.Store, fake: Samples, flipped: bool):
 def _likeness(train: np.ndarray, distances: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """Distances to nearest training images, over those of these images to their own nearest; far below 1 for a copy.
 
-    Of training images that come twice the own nearest is as far as for one in twenty others: copies of them count too.
+    An image that comes twice would be its own nearest: no such distance counts for less than that of one in twenty.
     """
     known, which = np.unique(originals, return_inverse=True)
     own = nearest(train[known], train, 2)[0][:, 1]  # the first is the image itself
