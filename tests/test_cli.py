@@ -360,7 +360,7 @@ def test_finetune(saved, images, here):
     said = succeeds("finetune", saved, "--data", images, "--images", "16", "--freeze-d", "1",
                     "--strategy", "none").stderr
     run = Run(here / "runs" / "saved-finetuned")
-    assert "32 pixels with 1 channel" in said
+    assert "32 pixels, with 1 channel" in said
     assert "color, translation, cutout" in said
     assert "ganzoo sample runs/saved-finetuned" in said
     assert (run.recipe.schedule.images, run.recipe.schedule.freeze_d) == (16, 1)
