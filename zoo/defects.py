@@ -94,9 +94,9 @@ def _classes(names: list[str], store: data.Store, made: np.ndarray, count: int):
     drawn, floor = (compare_classes(real, some, len(judge.classes)) for some in (fake, held))
     shares = {"real": drawn.real_shares.tolist(), "held-out": floor.fake_shares.tolist(),
               "generated": drawn.fake_shares.tolist()}
-    others = np.asarray(store.heldout_labels)[features.chosen(len(store.heldout), count)]
-    others = [others != label for label in range(len(judge.classes))]
-    errors = [float(np.sum(held[other] == label) / max(1, other.sum())) for label, other in enumerate(others)]
+    truth = np.asarray(store.heldout_labels)[features.chosen(len(store.heldout), count)]
+    errors = [float(np.sum((held == label) & (truth != label)) / max(1, np.sum(truth != label)))
+              for label in range(len(judge.classes))]
     found = {"classes": list(judge.classes), "accuracy": judge.accuracy, "shares": shares, "if_missing": errors,
              "variation": {"generated": drawn.total_variation, "held_out": floor.total_variation},
              "smallest_ratio": {"generated": drawn.smallest_ratio, "held_out": floor.smallest_ratio}}
