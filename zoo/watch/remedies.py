@@ -22,28 +22,32 @@ class Remedy:
 
 
 def remedy(finding: Finding, recipe: Recipe) -> Remedy:
-    reason = REASONS[finding.name]
-    return Remedy(reason, CHANGES[finding.name](recipe) if finding.name in CHANGES else {})
+    changes = CHANGES[finding.name](recipe) if finding.name in CHANGES else {}
+    return Remedy(REASONS[finding.name], _accepted(recipe, changes))
 
 
 def cured(recipe: Recipe, findings: Iterable[Finding]) -> Recipe:
-    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides.
-
-    Changes that would make a combination that recipes refuse are left out.
-    """
+    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides."""
     changes: dict[str, Any] = {}
     for finding in findings:
-        if finding.level == "note":
-            continue
-        for key, value in remedy(finding, recipe).changes.items():
-            if key in changes:
-                continue
-            try:
-                recipe.replace(**changes, **{key: value})
-            except ValueError:
-                continue
-            changes[key] = value
+        if finding.level != "note":
+            new = remedy(finding, recipe).changes
+            changes = _accepted(recipe, changes | {key: new[key] for key in new if key not in changes})
     return recipe.replace(**changes)
+
+
+def _accepted(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
+    """Those changes that change something, without any that would make a combination which recipes refuse."""
+    accepted: dict[str, Any] = {}
+    for key, value in changes.items():
+        before = recipe.replace(**accepted)
+        try:
+            after = before.replace(**{key: value})
+        except ValueError:
+            continue
+        if after != before:
+            accepted[key] = value
+    return accepted
 
 
 def _rates(recipe: Recipe, **factors: float) -> dict[str, float]:
@@ -87,8 +91,7 @@ def _momentum(recipe: Recipe) -> dict[str, Any]:
 CHANGES = {
     "non_finite": lambda recipe: _rates(recipe, d=0.25, g=0.25) | {"precision": "float32"},
     "few_images": _augment,
-    "memorised": lambda recipe: _augment(recipe) | (
-        {"loss.r1": 1.0} if not recipe.loss.r1 and recipe.model.network != "dcgan" else {}),
+    "memorised": lambda recipe: _augment(recipe) | {"loss.r1": recipe.loss.r1 or 1.0},
     "d_frozen": lambda recipe: {"schedule.freeze_d": 0, "schedule.wait_above": 0.0},
     "d_weak": lambda recipe: _rates(recipe, d=4.0),
     "d_too_fast": lambda recipe: _rates(recipe, d=0.25),
