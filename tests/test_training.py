@@ -287,30 +287,6 @@ def test_a_full_disk_leaves_the_old_checkpoint(recipe, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"one", "squares.npz"}
 
 
-def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path):
-    base = zoo.train(recipe, tmp_path / "base", notify=quiet)
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i in range(60):
-        Image.new("RGB", (50, 40), (i, 2 * i, 255 - i)).save(folder / f"{i}.jpg")
-    said = []
-    run = zoo.finetune(base.path, str(folder), tmp_path / "tuned", images=8, freeze_d=1, notify=said.append,
-                       overrides={"log.checkpoint_every_images": 1000})
-    assert run.recipe.augment.diffaugment == ("color", "translation", "cutout")
-    assert run.recipe.schedule.images == 8
-    assert any("cropped and resized to 32 pixels, with 1 channel" in line and "color, translation, cutout" in line
-               for line in said)
-    assert run.recipe.data.fit == "crop", "whatever the checkpoint was trained with"
-    before = checkpoint.open_checkpoint(base.best())
-    start = checkpoint.open_checkpoint(run.checkpoint_path(0))
-    for file in ("generator", "discriminator"):
-        for name, array in before.arrays(file).items():
-            np.testing.assert_array_equal(array, start.arrays(file)[name], err_msg=name)
-    after = checkpoint.open_checkpoint(run.latest()).arrays("discriminator")
-    np.testing.assert_array_equal(after["from_image/kernel"], before.arrays("discriminator")["from_image/kernel"])
-    assert not np.array_equal(after["logit/kernel"], before.arrays("discriminator")["logit/kernel"])
-
-
 def test_the_leader_waits_in_a_run(recipe, tmp_path):
     recipe = recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4})
     run = zoo.train(recipe, tmp_path / "run", notify=quiet)

@@ -70,7 +70,9 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) -> None:
     """Trains both networks of a checkpoint further on your images.
 
-    The images are cropped to a square and resized to what the checkpoint makes; small sets are augmented.
+    The images are cropped to a square and resized to what the checkpoint makes. Rates grow as the checkpoint's kernels
+    have grown, a short run has smaller batches, and few images that are shown often are augmented; --set has the last
+    word.
 
     \b
     ganzoo finetune stylegan-lite-fashion-mnist --data my/images
