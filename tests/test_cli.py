@@ -361,7 +361,7 @@ def test_finetune(saved, images, here):
                     "--strategy", "none").stderr
     run = Run(here / "runs" / "saved-finetuned")
     assert "32 pixels, with 1 channel" in said
-    assert "color, translation, cutout" in said
+    assert "augmentation: none" in said, "each image is seen but once"
     assert "ganzoo sample runs/saved-finetuned" in said
     assert (run.recipe.schedule.images, run.recipe.schedule.freeze_d) == (16, 1)
     assert checkpoint.open_checkpoint(run.latest()).info["images"] == 16
