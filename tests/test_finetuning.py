@@ -38,6 +38,9 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
     after = checkpoint.open_checkpoint(run.latest()).arrays("discriminator")
     np.testing.assert_array_equal(after["from_image/kernel"], before.arrays("discriminator")["from_image/kernel"])
     assert not np.array_equal(after["logit/kernel"], before.arrays("discriminator")["logit/kernel"])
+    again = zoo.train(run.recipe, tmp_path / "again", notify=str)
+    for name, array in checkpoint.open_checkpoint(again.latest()).arrays("discriminator").items():
+        np.testing.assert_array_equal(array, after[name], err_msg="its recipe alone makes it again")
 
 
 @pytest.mark.parametrize(("shown", "batch", "expected"), [

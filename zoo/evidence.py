@@ -100,10 +100,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
 
 
 def command(recipe: recipes.Recipe) -> str:
-    """The command that runs this recipe with this package."""
-    if recipe.start:
-        return shlex.join(["ganzoo", "finetune", recipe.start, "--data", recipe.data.source, "--images",
-                           str(recipe.schedule.images), "--freeze-d", str(recipe.schedule.freeze_d)])
+    """The command that runs this recipe with this package; a fine-tuned one names what it starts from."""
     if recipe.name not in recipes.names():
         return "ganzoo train recipe.toml"
     words = ["ganzoo", "train", recipe.name]
