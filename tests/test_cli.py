@@ -362,6 +362,7 @@ def test_finetune(saved, images, here):
     run = Run(here / "runs" / "saved-finetuned")
     assert "32 pixels, with 1 channel" in said
     assert "augmentation: none" in said, "each image is seen but once"
+    assert "rates 0.0004 (D) and 0.008 (G)" in said, "G's kernels are 20 times as large as they began"
     assert "ganzoo sample runs/saved-finetuned" in said
     assert (run.recipe.schedule.images, run.recipe.schedule.freeze_d) == (16, 1)
     assert checkpoint.open_checkpoint(run.latest()).info["images"] == 16

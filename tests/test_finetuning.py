@@ -15,7 +15,7 @@ def recipe(small, images):
 
 
 def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path, monkeypatch):
-    base = zoo.train(recipe, tmp_path / "base", notify=str)
+    base = zoo.train(recipe.replace(**{"schedule.batch_size": 16}), tmp_path / "base", notify=str)
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(60):
@@ -25,7 +25,7 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
     run = zoo.finetune(base.path, str(folder), tmp_path / "tuned", images=8, freeze_d=1, notify=said.append,
                        overrides={"log.checkpoint_every_images": 1000, "optimizer.g.learning_rate": 0.05})
     assert run.recipe.augment.diffaugment == ("color", "translation", "cutout")
-    assert run.recipe.schedule.images == 8
+    assert (run.recipe.schedule.images, run.recipe.schedule.batch_size) == (8, 8)
     assert run.recipe.optimizer.g.learning_rate == 0.05, "what is set is not chosen"
     assert any("cropped and resized to 32 pixels, with 1 channel" in line and "color, translation, cutout" in line
                and "0.05 (G)" in line for line in said)
@@ -44,7 +44,7 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
 
 
 @pytest.mark.parametrize(("shown", "batch", "expected"), [
-    (32_000, 32, 32), (31_999, 32, 16), (12_000, 32, 8), (100, 32, 8), (100, 4, 4), (100, 24, 12), (100, 25, 25)])
+    (32_000, 32, 32), (31_999, 32, 16), (12_000, 32, 8), (100, 32, 8), (100, 4, 4), (100, 24, 12), (100, 36, 36)])
 def test_a_short_fine_tuning_has_smaller_batches(recipe, shown, batch, expected):
     plan = recipe.replace(**{"schedule.images": shown, "schedule.batch_size": batch, "schedule.d_steps": 1}).schedule
     assert finetuning.batch_size(plan) == expected

@@ -121,6 +121,7 @@ def test_momentum_is_read_from_the_recipe():
 def test_few_images_that_are_augmented_are_no_failure():
     augmented = RECIPE.replace(**{"augment.diffaugment": ["color"]})
     assert names(log(data_images=500.0), augmented) == []
+    assert names(log(data_images=500.0), RECIPE.replace(start="elsewhere")) == [], "fine-tuning decides for itself"
 
 
 def test_a_start_from_other_images_is_no_start_from_bad_weights():
@@ -216,6 +217,14 @@ def test_remedies_are_differences_of_the_recipe():
     assert cured(RECIPE.replace(**{"optimizer.d.beta_1": 0.99}), found).optimizer.d.beta_1 == 0.5
     (finding,) = find(log(d_update=0.4), RECIPE)
     assert cured(RECIPE, [finding]).optimizer.d.learning_rate == pytest.approx(5e-5)
+
+
+def test_rates_that_fine_tuning_raised_are_changed_from_where_they_are():
+    (finding,) = find(log(d_update=0.4), RECIPE)
+    rates = {"optimizer.d.learning_rate": 2.7e-3}
+    assert cured(RECIPE.replace(**rates), [finding]).optimizer.d.learning_rate == pytest.approx(2e-4)
+    tuned = RECIPE.replace(start="elsewhere", **rates)
+    assert cured(tuned, [finding]).optimizer.d.learning_rate == pytest.approx(2.7e-3 / 4, rel=0.01)
 
 
 def test_complete_overfitting_stops_a_run():

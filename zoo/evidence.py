@@ -100,7 +100,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
 
 
 def command(recipe: recipes.Recipe) -> str:
-    """The command that runs this recipe with this package; a fine-tuned one names what it starts from."""
+    """The command that runs this recipe with this package."""
     if recipe.name not in recipes.names():
         return "ganzoo train recipe.toml"
     words = ["ganzoo", "train", recipe.name]

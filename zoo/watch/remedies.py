@@ -51,11 +51,11 @@ def _accepted(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rates(recipe: Recipe, **factors: float) -> dict[str, float]:
-    """New learning rates; one far above the published is set to it first."""
+    """New learning rates; one far above the published is set to it, but where fine-tuning has raised it."""
     changes = {}
     for player, factor in factors.items():
         rate = getattr(recipe.optimizer, player).learning_rate
-        usual = recipe.model.network == "stylegan-lite" or rate < 8 * PUBLISHED_RATE
+        usual = recipe.start or recipe.model.network == "stylegan-lite" or rate < 8 * PUBLISHED_RATE
         start = rate if usual else PUBLISHED_RATE / factor
         changes[f"optimizer.{player}.learning_rate"] = float(f"{start * factor:.2g}")
     return changes

@@ -47,6 +47,11 @@ def _new(recipe: Recipe) -> bool:
     return not recipe.start
 
 
+def _new_and_plain(recipe: Recipe) -> bool:
+    """Fine-tuning augments for itself, where few images are shown often."""
+    return _new(recipe) and _plain(recipe)
+
+
 def _new_and_not_equalised(recipe: Recipe) -> bool:
     """StyleGAN's first samples are three times as strong as images, and it trains well from there."""
     return _new(recipe) and _not_equalised(recipe)
@@ -101,7 +106,7 @@ RULES: tuple[Rule, ...] = (
          "data_shift", ABOVE, 0.2, 1, CALIBRATED, 0.75),
     Rule("few_images", "warn", "few training images, and none are augmented",
          "data_images", BELOW, SMALL_DATA, 1,
-         "published: Karras 2020, arXiv:2006.06676, and Zhao 2020, arXiv:2006.10738", 0.75, where=_plain),
+         "published: Karras 2020, arXiv:2006.06676, and Zhao 2020, arXiv:2006.10738", 0.75, where=_new_and_plain),
     Rule("momentum", "warn", "more momentum than GANs bear",
          "beta_1", ABOVE, 0.9, 1, "published: Radford 2016, arXiv:1511.06434", 0.75),
     Rule("g_too_fast", "stop", "the generator moves too far in a step",
