@@ -62,7 +62,7 @@ def main() -> None:
             there = entry["images"]
         print(f"{name}: KID {end['kid']:.4f} after {end['images']:,}; fine-tuning "
               + (f"is there for good after {there:,}" if there else "does not get there for good"))
-    draw(curves, options.out / "digits.png")
+    draw(curves, f"1,797 digits: {options.name}", options.out / "digits.png")
 
 
 def write_digits(path: Path) -> None:
@@ -75,7 +75,7 @@ def write_digits(path: Path) -> None:
     np.savez_compressed(path, images=np.stack(images), labels=digits.target)
 
 
-def draw(curves: dict[str, list[dict]], path: Path) -> None:
+def draw(curves: dict[str, list[dict]], title: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.2), layout="constrained")
@@ -86,7 +86,7 @@ def draw(curves: dict[str, list[dict]], path: Path) -> None:
         axes.fill_between(images, kid - error, kid + error, alpha=0.2)
     axes.axhline(list(curves.values())[-1][-1]["kid"], color="k", linestyle=":", linewidth=1)
     axes.set(xlabel="real images shown to D", ylabel="KID (efficientnet-lite0)",
-             title="1,797 digits")
+             title=title)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=110)
