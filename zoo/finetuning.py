@@ -3,7 +3,7 @@
 The recipe is the checkpoint's, except for three things.
 
 The rates are larger. Training leaves kernels larger than they began, 1.2 to 2.9 times in the shipped checkpoints (the
-median), but Adam's steps stay as long as its rate: at the first run's rates a checkpoint learns slower than fresh
+median), but Adam's steps stay as long as its rate: at the first run's rates a checkpoint can learn slower than fresh
 weights (Lyle 2024, arXiv:2407.01800, on effective rates under normalisation). So each player's rate grows as its
 kernels have grown.
 
