@@ -85,8 +85,7 @@ def draw(curves: dict[str, list[dict]], title: str, path: Path) -> None:
         axes.semilogy(images, kid, label=name, linewidth=1.5)
         axes.fill_between(images, kid - error, kid + error, alpha=0.2)
     axes.axhline(list(curves.values())[-1][-1]["kid"], color="k", linestyle=":", linewidth=1)
-    axes.set(xlabel="real images shown to D", ylabel="KID (efficientnet-lite0)",
-             title=title)
+    axes.set(xlabel="real images shown to D", ylabel="KID (efficientnet-lite0)", title=title)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=110)

@@ -98,7 +98,7 @@ MAY_IMPORT = {
                  "quality", "recipe", "run", "watch.watcher"},
     "training": {"backend", "checkpoint", "data", "finite", "gan", "hub", "machine", "noise", "recipe", "recorder",
                  "run", "schedule", "watch.watcher"},
-    "finetuning": {"backend", "checkpoint", "data", "hub", "networks", "recipe", "run", "training"},
+    "finetuning": {"augment", "backend", "checkpoint", "data", "hub", "networks", "recipe", "run", "training"},
     "cli.terminal": set(),
     "cli.draw": {"zoo", "checkpoint", "cli.terminal", "files", "hub", "output", "pictures", "recipe"},
     "cli.train": {"zoo", "cli.terminal", "estimate", "hub", "machine", "recipe", "run"},

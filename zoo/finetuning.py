@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import backend, checkpoint, data, hub, networks, training
+from zoo import augment, backend, checkpoint, data, hub, networks, training
 from zoo.recipe import Recipe, Schedule
 from zoo.run import Run
 
@@ -52,7 +52,7 @@ def finetune(name: str | Path, source: str, out: str | Path, *, images: int | No
         store = training.prepared(asked, data_dir, notify)
         changes |= rates(opened) | {"schedule.batch_size": batch_size(asked.schedule)}
         if needs_augmentation(asked, len(store.images)):
-            changes["augment.diffaugment"] = ["color", "translation", "cutout"]
+            changes["augment.diffaugment"] = list(augment.DIFFAUGMENT)
         recipe = old.replace(**(changes | overrides))
         run = Run(out)
         run.check(recipe)
