@@ -22,7 +22,7 @@ from zoo.run import Run
 
 TINY = {"model.latent_dim": 4, "model.g_channels": 2, "model.d_channels": 2, "ema.half_life_images": 16,
         "schedule.batch_size": 4, "schedule.images": 32, "log.every_images": 8,
-        "log.checkpoint_every_images": 16}
+        "log.checkpoint_every_images": 16, "log.kid_images": 0}
 SETTINGS = [argument for key, value in TINY.items() for argument in ("--set", f"{key}={value}")]
 
 

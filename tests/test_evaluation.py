@@ -187,7 +187,7 @@ def test_what_moves_which_score_through_the_extractor_that_ships():
     assert results["one kind"]["ms_ssim"]["generated"] > base["ms_ssim"]["generated"]
 
 
-def test_the_classifier_knows_its_classes(tmp_path):
+def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
     """Bright squares in one of three corners: learned at once, kept on disk, and reported as shares."""
     rng = np.random.default_rng(0)
     images, labels = np.zeros((600, 32, 32), np.uint8), np.arange(600) % 3
@@ -196,6 +196,7 @@ def test_the_classifier_knows_its_classes(tmp_path):
         image[top:top + 12, left:left + 12] = rng.integers(120, 255, (12, 12))
     np.savez(tmp_path / "corners.npz", images=images, labels=labels)
     store = data.prepare(str(tmp_path / "corners.npz"), resolution=32, channels=1, notify=quiet)
+    monkeypatch.setattr(classifier, "BATCH_SIZE", 32)
     judge = classifier.Classifier(store)
     assert judge.accuracy == 1.0
     assert judge.name == "classifier:corners"

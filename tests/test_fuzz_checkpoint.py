@@ -22,7 +22,7 @@ from zoo import recipe as recipes
 from zoo.generator import load_generator
 
 MUTATIONS = 2_100
-BUILT_ANEW = 300  # the others reuse the network that was built for the same recipe, and one in ten of them draws
+BUILT_ANEW = 100  # the others reuse the network that was built for the same recipe, and one in ten of them draws
 MEMORY = 300 * 2**20  # bytes by which all of them together may raise the process's peak
 TINY = {"model.latent_dim": 4, "model.g_channels": 2, "model.d_channels": 2}
 FILES = ("ganzoo.json", "recipe.toml", "generator.safetensors", "discriminator.safetensors", "samples.png")

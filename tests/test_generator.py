@@ -80,6 +80,18 @@ def test_more_images_begin_with_the_fewer(generator):
     np.testing.assert_array_equal(generator.sample(16)[:4], generator.sample(4))
 
 
+def test_samples_come_from_the_weights_that_the_model_has_now(tmp_path):
+    generator = load_generator(saved("dcgan", tmp_path / "own"))
+    z = np.random.default_rng(0).standard_normal((3, 8), np.float32)
+    before = generator.images({"z": z})
+    for factor in (1.0, 0.25):
+        kernel = generator.model.layers[1].kernel
+        kernel.assign(kernel * factor)
+        drawn, expected = generator.images({"z": z}), to_uint8(generator.model(z))
+        assert np.abs(drawn.astype(int) - expected).max() <= 1  # level
+    assert difference(drawn, before) > 1
+
+
 def test_the_batch_size_changes_nothing(generator):
     images = generator.sample(12).astype(int)
     for size in (1, 5, 12):

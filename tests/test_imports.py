@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "metrics.extractors": {"metrics.extractors.classifier", "metrics.extractors.efficientnet_lite0",
                            "metrics.extractors.inception", "recipe"},
     "hub": {"checkpoint", "files", "huggingface", "recipe", "run"},
-    "generator": {"checkpoint", "hub", "networks", "recipe"},
+    "generator": {"backend", "checkpoint", "hub", "networks", "recipe"},
     "estimate": {"machine", "networks", "recipe"},
     "export": {"checkpoint", "files", "generator", "history", "hub", "layers", "networks", "pictures", "run"},
     "push": {"card", "checkpoint", "export", "generator", "hub", "huggingface"},

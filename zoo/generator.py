@@ -53,7 +53,10 @@ class Generator:
     """
 
     def __init__(self, model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
+        from zoo import backend, networks
+
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
+        self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
         """Draws images.
@@ -109,8 +112,6 @@ class Generator:
 
     def images(self, inputs: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
         """uint8 images [N, H, W, C] from the generator's own inputs; `_shapes` says which vary."""
-        from zoo import networks
-
         names = [tensor.name for tensor in self.model.inputs]
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ValueError(f"truncation must be between 0 and 1. Received: {truncation!r}")
@@ -119,7 +120,8 @@ class Generator:
         count = len(inputs["z"])
         fixed = {"z_mixing": inputs["z"], "mixing": np.ones((count, 1), np.float32),  # 1: one style for all layers
                  "truncation": np.full((count, 1), truncation, np.float32)}
-        return to_uint8(networks.generate(self.model, {**fixed, **inputs}))
+        available = {**fixed, **inputs}
+        return to_uint8(self._draw({name: available[name] for name in names}))
 
     def _shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """The inputs that differ from sample to sample."""

@@ -27,6 +27,7 @@ class Recorder:
         from tensorboardX import SummaryWriter
 
         self.gan, self.store, self.run = gan, store, run
+        self.average, self.raw = Generator(gan.ema, gan.recipe, {}), Generator(gan.generator, gan.recipe, {}, "raw")
         self.images_per_step = gan.recipe.schedule.images_per_step
         count = gan.recipe.log.kid_images
         self.quality = Quality(store, count) if count and len(store.images) >= LEAST_KID_IMAGES else None
@@ -73,10 +74,8 @@ class Recorder:
 
     def checkpoint(self, step: int, hurry: bool = False) -> None:
         """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
-        generator = Generator(self.gan.ema, self.gan.recipe, {})
-        sheet = pictures.grid(generator.sample(64))
-        quality = {} if hurry or not self.quality else self.quality(generator, Generator(
-            self.gan.generator, self.gan.recipe, {}, "raw"))
+        sheet = pictures.grid(self.average.sample(64))
+        quality = {} if hurry or not self.quality else self.quality(self.average, self.raw)
         if quality:
             self.watch(step, quality)
         arrays = {file: {name: np.asarray(variable) for name, variable in variables.items()}

@@ -34,14 +34,24 @@ def input_gradient(function, x):
 
 
 def compiled(function, state: list):
-    """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX."""
+    """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX.
 
-    @tf.function(autograph=False)  # nothing to convert: no Python branch depends on a tensor, or JAX would fail
-    def call(*arrays):
+    The arrays' first axis may vary: from its second length on, one trace serves them all.
+    """
+    traces = {}  # by the other axes, which layers take as constants
+
+    def stateless(*arrays):
         with keras.StatelessScope():
             return function(*arrays)
 
-    return lambda *arrays: call(*(tf.nest.map_structure(tf.convert_to_tensor, array) for array in arrays))
+    def call(*arrays):
+        arrays = tf.nest.map_structure(tf.convert_to_tensor, arrays)
+        shapes = tuple(tuple(array.shape[1:]) for array in tf.nest.flatten(arrays))
+        if shapes not in traces:  # without autograph: no Python branch depends on a tensor, or JAX would fail
+            traces[shapes] = tf.function(stateless, autograph=False, reduce_retracing=True)
+        return traces[shapes](*arrays)
+
+    return call
 
 
 def replicas() -> int:
