@@ -1,5 +1,7 @@
 """The training step: who moves, what is fresh, what is averaged."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -204,6 +206,30 @@ def test_keras_fit_runs_the_same_step(small):
     assert np.isfinite(history.history["d_loss"][0])
     for a, b in zip(ours.variables, keras_.variables, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=a.path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX lowers for devices that are not there")
+@pytest.mark.parametrize(("name", "overrides"), [
+    ("dcgan-cifar10", {"augment.diffaugment": ["color", "translation", "cutout"]}),
+    ("wgan-gp-cifar10", {}),
+    ("sngan-cifar10", {}),
+    ("stylegan-lite-cifar10", {"augment.ada": True}),
+], ids=str)
+def test_the_step_lowers_for_accelerators(small, name, overrides, monkeypatch):
+    """Every operation has a form for CUDA and TPU, convolutions compute in bfloat16, all weights are donated."""
+    from jax import export
+
+    monkeypatch.setattr(machine, "precision", lambda wanted: wanted)
+    gan = GAN(small(name, **({"precision": "mixed_bfloat16", "schedule.d_steps": 1} | overrides)))
+    step = backend.Engine(gan)._compile(schedule.BOTH)
+    state = [variable.value for variable in [*gan.variables, *gan.optimizer.variables]]
+    for platform in ("cuda", "tpu"):
+        program = export.export(step, platforms=[platform])(state, batch_of(gan)).mlir_module()
+        convolutions = re.findall(r"stablehlo\.convolution.* -> tensor<(?:\d+x)+(\w+)>", program)
+        assert len(convolutions) > 30
+        assert set(convolutions) == {"bf16"}
+        assert len(re.findall("tf.aliasing_output|jax.buffer_donor", program)) == len(state)
+        assert "custom_call" not in program
 
 
 def test_training_learns(small):
