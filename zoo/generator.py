@@ -79,12 +79,10 @@ class Generator:
         _require_whole(batch_size, 1, "batch_size")
         rngs = {tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
                 for tensor in self.model.inputs}
-        done = 0
-        while done < n:
-            count = min(batch_size, n - done)
-            inputs = {name: rngs[name].standard_normal((count, *shape), np.float32) for name, shape in self._shapes()}
-            yield self.images(inputs, truncation)
-            done += count
+        size = min(batch_size, n)
+        for done in range(0, n, size):  # the last batch is as large, so that nothing is compiled anew for it
+            inputs = {name: rngs[name].standard_normal((size, *shape), np.float32) for name, shape in self._shapes()}
+            yield self.images(inputs, truncation)[:n - done]
 
     def interpolate(self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
         """A closed walk through `stops` latents on the sphere (White 2016, arXiv:1609.04468): uint8 [steps, H, W, C].
