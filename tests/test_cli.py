@@ -267,6 +267,7 @@ def test_only_debug_shows_the_traceback():
 
 def test_dcgan_has_no_truncation(saved, here):
     fails("sample", saved, "--truncation", "0.5", match="dcgan has no truncation; leave it at 1")
+    fails("sample", "runs/none", match="no such folder")
     assert not list(here.iterdir())
 
 
@@ -344,6 +345,7 @@ def test_train_and_resume(images, here):
     said = succeeds("train", *arguments).stderr
     run = Run(here / "runs" / "dcgan-fashion-mnist")
     assert "draw from its best checkpoint with: ganzoo sample runs/dcgan-fashion-mnist" in said
+    assert re.search(r"the watcher found .*few_images.*: ganzoo doctor runs/dcgan-fashion-mnist\n", said)
     assert [path.name for path in run.checkpoints()] == ["step-000000004", "step-000000008"]
     assert run.recipe == recipes.load("dcgan-fashion-mnist").replace(**TINY, **{"data.source": images})
 

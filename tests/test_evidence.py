@@ -6,6 +6,7 @@ import json
 import shlex
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -283,7 +284,7 @@ def test_what_is_not_at_hand_is_not_measured(exported):
 def test_without_labels_and_held_out_images_these_questions_stay_open(store):
     few = data.Store(store.path, store.source, store.images[:600], store.heldout[:12], None, None, (), "f", ())
     assert defects._classes(["projection"], few, few.images, 100)[0] == {
-        "not_measured": "the training images have no labels"}
+        "not_measured": "the training images have no labels, or none that a classifier learns"}
     found, pictures = defects._memorisation(Projection(), few, samples(few.images[:100]), False)
     assert "only 12 are held out" in found["not_measured"]
     assert not pictures
@@ -291,6 +292,16 @@ def test_without_labels_and_held_out_images_these_questions_stay_open(store):
 
 def samples(images):
     return defects.Samples(images, Projection()(images)[0])
+
+
+@pytest.mark.parametrize(("accuracy", "learned"), [(0.6, False), (0.7, True)])
+def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(monkeypatch, accuracy, learned):
+    store = SimpleNamespace(labels=np.zeros(9), heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
+    monkeypatch.setattr(evidence.extractors, "load", lambda name, store: SimpleNamespace(accuracy=accuracy))
+    said = []
+    assert evidence._classifiable(store, said.append) == learned
+    line = "a classifier is right on 60% of the held-out images and guessing on 60%: left out"
+    assert said == ([] if learned else [line])
 
 
 def test_real_images_stand_at_the_floor(store):

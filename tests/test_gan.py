@@ -232,6 +232,15 @@ def test_the_step_lowers_for_accelerators(small, name, overrides, monkeypatch):
         assert "custom_call" not in program
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow's steps are over when they return")
+def test_the_host_is_at_most_two_steps_ahead(small):
+    gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 64, "model.g_channels": 32, "model.d_channels": 32}))
+    engine, batch, logs = backend.Engine(gan), batch_of(gan), []
+    for _ in range(8):
+        logs.append(engine.run(schedule.BOTH, batch))
+        assert all(value.is_ready() for done in logs[:-2] for value in done.values())
+
+
 def test_training_learns(small):
     """On images of one colour, the generator's mean gets there."""
     gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 16, "model.g_channels": 8,

@@ -92,7 +92,7 @@ MAY_IMPORT = {
                 "metrics.classes", "metrics.copying", "metrics.distances", "metrics.extractors", "metrics.neighbours",
                 "metrics.pixels", "metrics.spectrum"},
     "evidence": {"card.pictures", "checkpoint", "data", "defects", "evaluation", "files", "generator", "history", "hub",
-                 "recipe", "run"},
+                 "metrics.extractors", "recipe", "run"},
     "finite": {"gan"},
     "recorder": {"backend", "checkpoint", "data", "estimate", "finite", "gan", "generator", "machine", "pictures",
                  "quality", "recipe", "run", "watch.watcher"},

@@ -82,7 +82,7 @@ def _real(judge, store: data.Store, count: int) -> tuple[Samples, Samples]:
 
 def _classes(names: list[str], store: data.Store, made: np.ndarray, count: int):
     if "classifier" not in names:
-        return {"not_measured": "the training images have no labels"}, {}
+        return {"not_measured": "the training images have no labels, or none that a classifier learns"}, {}
     judge = extractors.load("classifier", store)
 
     def labels(found: features.Features) -> np.ndarray:

@@ -16,11 +16,14 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo import checkpoint, data, defects, evaluation, files, hub
 from zoo import recipe as recipes
 from zoo.card import pictures
 from zoo.generator import load_generator
 from zoo.history import history
+from zoo.metrics import extractors
 from zoo.run import Run
 
 FORMAT = 1
@@ -40,7 +43,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
             training images.
         seeds: of the scores in evaluation.json; the failure modes are looked for in the samples of the first.
         extractor: as in `zoo.evaluate`; the first is the one that failure modes are measured with. "classifier" is
-            added where the images have labels.
+            added where the images have labels that one learns.
         runs: folders of runs of the same recipe on the same images: the one that the checkpoint comes from, for its
             history and its raw weights, and complete ones with other seeds, for the spread.
         notify: receives a line of text whenever there is something to say.
@@ -69,7 +72,7 @@ def measure(name: str | Path, *, data_source: str | None = None, data_dir: str |
         raise ValueError("a card compares with the images that the checkpoint was trained on, and these are others; "
                          f"name them with --data. Received: {source!r}")
     names = list(dict.fromkeys([extractor] if isinstance(extractor, str) else extractor))
-    if store.labels is not None and len(store.heldout) and "classifier" not in names:
+    if "classifier" not in names and _classifiable(store, notify):
         names.append("classifier")
 
     def evaluate(subject, names, weights="ema") -> dict[str, Any]:
@@ -109,6 +112,17 @@ def command(recipe: recipes.Recipe) -> str:
         value = reduce(dict.__getitem__, key.split("."), recipe.to_dict())
         words += ["--data", value] if key == "data.source" else ["--set", f"{key}={json.dumps(value)}"]
     return shlex.join(words)
+
+
+def _classifiable(store: data.Store, notify: Callable[[str], None]) -> bool:
+    """Whether a classifier of these images tells more than the most frequent label would."""
+    if store.labels is None or not len(store.heldout):
+        return False
+    accuracy = extractors.load("classifier", store).accuracy
+    guess = np.bincount(store.heldout_labels).max() / len(store.heldout)
+    if accuracy <= guess:
+        notify(f"a classifier is right on {accuracy:.0%} of the held-out images and guessing on {guess:.0%}: left out")
+    return accuracy > guess
 
 
 def _json(value: dict) -> bytes:

@@ -79,8 +79,8 @@ class Generator:
         _require_whole(batch_size, 1, "batch_size")
         rngs = {tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
                 for tensor in self.model.inputs}
-        size = min(batch_size, n)
-        for done in range(0, n, size):  # the last batch is as large, so that nothing is compiled anew for it
+        size = min(batch_size, 1 << (int(n) - 1).bit_length())  # few sizes, the last batch's too: each is compiled anew
+        for done in range(0, n, size):
             inputs = {name: rngs[name].standard_normal((size, *shape), np.float32) for name, shape in self._shapes()}
             yield self.images(inputs, truncation)[:n - done]
 

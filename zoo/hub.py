@@ -63,6 +63,9 @@ def resolve(name: str | Path) -> Path:
         raise ValueError(f"no trained checkpoint of this recipe ships; name a run of it, runs/{name} after "
                          f"`ganzoo train {name}`. Received: {name!r}")
     known = sorted({*shipped(), *released()})
+    if os.sep in str(name):
+        raise ValueError("there is no such folder; an address on the Hugging Face Hub begins with hf://. "
+                         f"Received: {name!r}")
     raise ValueError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
 
 

@@ -47,8 +47,8 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
               "D: share told right": ("real_accuracy", "fake_accuracy"),
               "KID of the average and of the raw generator, a small sample": ("kid", "kid_raw"),
               "recall of the average, a small sample": ("recall",),
-              "augmentation": ("r_t", "ada_p")}
-    panels = {title: [name for name in names if any(name in entry for entry in entries)]
+              "r_t, the mean sign of D on real images, and ADA's p": ("r_t", "ada_p")}
+    panels = {title: [name for name in names if any(entry.get(name) for entry in entries)]
               for title, names in panels.items()}
     panels = {title: names for title, names in panels.items() if names}
     if not panels:
@@ -58,7 +58,7 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
     for axes, (title, names) in zip(rows, panels.items(), strict=True):
         for name in names:
             points = [(entry["images"], entry[name]) for entry in entries if name in entry]
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1)
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 20 else None)
         axes.set_title(title, fontsize=9, loc="left")
         axes.legend(fontsize=7, frameon=False, loc="upper right")
         axes.grid(alpha=0.3)

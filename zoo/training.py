@@ -109,12 +109,16 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
                                    (recipe.log.every_images, recipe.log.checkpoint_every_images))
     clock = time.monotonic()
     with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
+        bar.set_postfix_str("compiling")
         if recorder and first == 0:
             recorder.watch(0, {})
             clock = time.monotonic()
         for step, batch in feed(gan, store, first, engine):
             r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
             logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
+            if step == first:
+                bar.unpause()  # compiling is no part of the pace
+                bar.set_postfix_str("", refresh=False)
             step += 1
             bar.update(images_per_step)
             last = interrupted() or step == plan.steps

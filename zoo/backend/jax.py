@@ -7,6 +7,7 @@ would, batch statistics included. So `replicas()` is 1, and losses are not divid
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 
 import jax
@@ -14,6 +15,7 @@ import keras
 import numpy as np
 
 STRATEGIES = ("auto", "none", "mirrored")
+AHEAD = 2  # steps that the device may owe: one runs and one waits, so that it never idles and Ctrl-C need not wait long
 
 
 def value_and_grad(function, variables: list, state: list):
@@ -112,6 +114,7 @@ class Engine:
         self._distribution = keras.distribution.distribution()  # of this thread
         self._state = None
         self._functions = {}
+        self._under_way = deque()  # the logs of steps that may still run
 
     def transfer(self, batch: dict[str, np.ndarray]) -> dict:
         """Sends a batch on its way to the devices, its rows split over them, and does not wait; for any thread."""
@@ -121,12 +124,18 @@ class Engine:
                 for name, value in batch.items()}
 
     def run(self, players: tuple[str, ...], batch: dict) -> dict:
-        """One training step in which the given players ("d", "g") move; returns scalar logs, not waited for."""
+        """One training step in which the given players ("d", "g") move; returns scalar logs, not waited for.
+
+        Waits for the step before the last one instead: JAX would take dozens of steps, and hold their batches.
+        """
         if self._state is None:
             self._state = [variable.value for variable in self._variables]
         if players not in self._functions:
             self._functions[players] = self._compile(players)
+        if len(self._under_way) == AHEAD:
+            jax.block_until_ready(self._under_way.popleft())
         self._state, logs = self._functions[players](self._state, self.transfer(batch))
+        self._under_way.append(logs)
         return logs
 
     def sync(self) -> None:

@@ -54,8 +54,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
         raise ValueError("this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
                          f"Received: {recipe!r} without --data")
     load_backend()
-    zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, notify=say)
-    say(f"the run is in {out}; draw from its best checkpoint with: ganzoo sample {out}")
+    _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, notify=say))
 
 
 @click.command()
@@ -83,9 +82,16 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
 
     out = out or str(Path("runs") / f"{hub.label(name)}-finetuned")
     load_backend()
-    zoo.finetune(name, data, out, images=images, freeze_d=freeze_d, overrides=recipes.parse_overrides(settings),
-                 data_dir=data_dir, strategy=strategy, notify=say)
-    say(f"the run is in {out}; draw from its best checkpoint with: ganzoo sample {out}")
+    _tell(zoo.finetune(name, data, out, images=images, freeze_d=freeze_d, overrides=recipes.parse_overrides(settings),
+                       data_dir=data_dir, strategy=strategy, notify=say))
+
+
+def _tell(run) -> None:
+    """What to do with a run: draw from it, and read what the watcher found."""
+    say(f"the run is in {run.path}; draw from its best checkpoint with: ganzoo sample {run.path}")
+    found = {finding.partition(":")[0]: None for entry in run.entries() for finding in entry.get("findings", ())}
+    if found:
+        say(f"the watcher found {', '.join(found)}; what that means and what to change: ganzoo doctor {run.path}")
 
 
 def _dry_run(recipe) -> None:

@@ -51,8 +51,9 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
     real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
     fewest = min(precision_k, density_k)
     if not np.median(real_squared[:, fewest - 1]):
-        raise ValueError(f"half of the real images or more have {fewest} exact copies, so that balls around them are "
-                         f"empty: remove duplicates. Received: {len(real):,} real images")
+        raise ValueError(f"half of the real images or more have {fewest} exact copies in these features, so that balls "
+                         "around them are empty: remove duplicates, or take another extractor. "
+                         f"Received: {len(real):,} real images")
     if not fake_squared.any():
         checks.warn(f"each generated image has {most} exact copies or more, as after a collapse: recall is 0")
     return _scores(SquaredDistances(real, fake), real_squared[:, [precision_k - 1]],
