@@ -69,11 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.rounds < 1 or (options.steps is not None and options.steps < 1):
         parser.error(f"--steps and --rounds must be at least 1. Received: {options.steps} and {options.rounds}")
-    os.environ["KERAS_BACKEND"] = options.backend
-    from zoo import machine
-
-    if machine.precision(options.precision) != options.precision:
-        parser.error(f"ours would compute in float32 on this machine. Received: --precision {options.precision}")
+    os.environ["KERAS_BACKEND"] = options.backend  # of the children: this process leaves the devices to them
     for network in options.network:
         (compare if options.backend == "tensorflow" else alone)(network, options)
 
@@ -88,6 +84,8 @@ def alone(network: str, options: argparse.Namespace) -> None:
         g, d = ours.ask("parameters")
         ours.ask("train", 1)  # compiles
         steps = options.steps or max(1, round(ALONE_SECONDS / ours.ask("train", 1)))
+        if not options.steps and steps > 1:  # the first steps after compiling may be slow
+            steps = max(1, round(steps * ALONE_SECONDS / ours.ask("train", steps)))
         images = steps * plan["batch_size"] * plan["d_steps"]
         gflop = ours.ask("flops") / 1e9 * steps / images
         print(f"{network} on {ours.ask('device')}: generator {g:,} and discriminator {d:,} parameters, batches of "
@@ -203,10 +201,12 @@ def best_gflops(product, size: int = MATRIX) -> float:
 
 class Ours:
     def __init__(self, values: dict) -> None:
-        from zoo import backend, recipe, schedule
+        from zoo import backend, machine, recipe, schedule
         from zoo.gan import GAN
         from zoo.training import feed
 
+        if machine.precision(values["precision"]) != values["precision"]:
+            raise ValueError(f"ours would compute in float32 on this machine. Received: {values['precision']!r}")
         self.gan = GAN(recipe.from_dict(values))
         self.engine, self.players, self.loops = backend.Engine(self.gan), schedule.BOTH, {}
         self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0, self.engine)
@@ -258,8 +258,12 @@ class Ours:
 
     def flops(self) -> float:
         """FLOPs of one training step as it is written, before XLA optimises it, by XLA's count; JAX alone."""
-        step = self.engine._functions[self.players]
-        return step.lower(self.engine._state, next(self.batches)[1]).cost_analysis()["flops"]
+        import jax
+
+        step, arguments = self.engine._functions[self.players], (self.engine._state, next(self.batches)[1])
+        shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), arguments)
+        with jax.default_device(jax.devices("cpu")[0]):  # only a CPU's client counts before it compiles
+            return step.lower(*shapes).cost_analysis()["flops"]
 
     def device(self) -> str:
         import jax

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import backend
+
 
 class Initializers:
     """Makes initializers that draw with NumPy from (seed, order of making).
@@ -52,9 +54,12 @@ _ROWS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]], "float32")
 _BOX = np.kron(_ROWS, _ROWS)  # [4 * 4, 3 * 3]
 
 
-def _box(kernel):
-    """Convolves a kernel [3, 3, ...] with a 2 x 2 box of ones: [4, 4, ...]. As a product, its gradient is one too."""
-    rows = ops.matmul(ops.cast(_BOX, kernel.dtype), ops.reshape(kernel, (9, -1)))
+def _box(kernel, height: float = 1.0):
+    """Convolves a kernel [3, 3, ...] with a 2 x 2 box: [4, 4, ...]. As a product, its gradient is one too.
+
+    (Scaled afterwards, XLA does not recognise the gradient of a strided convolution on a GPU, and multiplies zeros.)
+    """
+    rows = ops.matmul(ops.cast(height * _BOX, kernel.dtype), ops.reshape(kernel, (9, -1)))
     return ops.reshape(rows, (4, 4, *kernel.shape[2:]))
 
 
@@ -70,7 +75,7 @@ class UpConv2D(keras.layers.Conv2D):
         super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
 
     def convolution_op(self, inputs, kernel):
-        return ops.conv_transpose(inputs, self.transposed_kernel(kernel), strides=2, padding="same")
+        return backend.conv_transpose(inputs, self.transposed_kernel(kernel))
 
     @staticmethod
     def transposed_kernel(kernel):
@@ -92,7 +97,7 @@ class ConvPool2D(keras.layers.Conv2D):
         super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
 
     def convolution_op(self, inputs, kernel):
-        return ops.conv(inputs, _box(kernel) / 4.0, strides=2, padding="same")
+        return ops.conv(inputs, _box(kernel, 0.25), strides=2, padding="same")
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -139,14 +144,14 @@ class SpectralNorm:
 
     def power_iteration(self) -> None:
         """One step of the power method on u."""
-        self._u.assign(_unit(ops.matmul(self._v(), self._matrix())))
+        u = ops.matmul(self._times_u(), self._matrix())
+        self._u.assign(u / (ops.norm(u) + 1e-12))
 
     @property
     def sigma(self):
-        """The estimate of the largest singular value: a float32 scalar, differentiable in W."""
-        v = ops.stop_gradient(self._v())
-        u = ops.stop_gradient(ops.convert_to_tensor(self._u))
-        return ops.sum(v * ops.matmul(self._matrix(), u))
+        """|W u|, the estimate of the largest singular value: a float32 scalar. With v = W u / |W u| it is v' W u, and
+        its gradient in W is v u'."""
+        return ops.norm(self._times_u())
 
     @property
     def kernel(self):
@@ -157,12 +162,8 @@ class SpectralNorm:
     def _matrix(self):
         return ops.reshape(self._kernel, (-1, self._kernel.shape[-1]))
 
-    def _v(self):
-        return _unit(ops.matmul(self._matrix(), ops.convert_to_tensor(self._u)))
-
-
-def _unit(vector):
-    return vector / (ops.norm(vector) + 1e-12)
+    def _times_u(self):
+        return ops.matmul(self._matrix(), ops.convert_to_tensor(self._u))
 
 
 class SNConv2D(SpectralNorm, keras.layers.Conv2D):

@@ -2,6 +2,7 @@
 
     value_and_grad(function, variables, state)   the loss, what came with it, and its gradients
     input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
+    conv_transpose(x, kernel)             of stride 2, with gradients that are fast on GPUs
     compiled(function, state)             a function of arrays that reads variables, compiled; it changes none
     replicas()                            copies of the model that train together
     devices()                             devices that share a batch
@@ -36,6 +37,7 @@ else:
 
 Engine = chosen.Engine
 compiled = chosen.compiled
+conv_transpose = chosen.conv_transpose
 devices = chosen.devices
 input_gradient = chosen.input_gradient
 is_chief = chosen.is_chief
@@ -44,5 +46,5 @@ strategy = chosen.strategy
 value_and_grad = chosen.value_and_grad
 workers = chosen.workers
 
-__all__ = ["Engine", "compiled", "devices", "input_gradient", "is_chief", "replicas", "strategy", "value_and_grad",
-           "workers"]
+__all__ = ["Engine", "compiled", "conv_transpose", "devices", "input_gradient", "is_chief", "replicas", "strategy",
+           "value_and_grad", "workers"]

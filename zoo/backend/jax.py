@@ -45,6 +45,25 @@ def input_gradient(function, x):
     return jax.grad(lambda x: function(x).sum())(jax.numpy.asarray(x))
 
 
+@jax.custom_vjp
+def conv_transpose(x, kernel):
+    """`ops.conv_transpose` of stride 2: images [N, H, W, C] and a kernel [4, 4, out, C] to [N, 2H, 2W, out].
+
+    Of JAX's own kernel gradient XLA makes a reversed convolution of dilated images, which GPUs have no fast code for.
+    The operation is the adjoint of a strided convolution, whose gradients they have.
+    """
+    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same")
+
+
+def _conv_transpose_backward(saved, gradient):
+    x, kernel = saved
+    x_gradient, pullback = jax.vjp(lambda k: keras.ops.conv(gradient, k, strides=2, padding="same"), kernel)
+    return x_gradient, pullback(x)[0]
+
+
+conv_transpose.defvjp(lambda x, kernel: (conv_transpose(x, kernel), (x, kernel)), _conv_transpose_backward)
+
+
 def compiled(function, state: list):
     """`function(*arrays)`, compiled, where `state` lists every variable that it reads; what it assigns is forgotten."""
 

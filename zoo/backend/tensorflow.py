@@ -33,6 +33,11 @@ def input_gradient(function, x):
     return tape.gradient(total, x)
 
 
+def conv_transpose(x, kernel):
+    """`ops.conv_transpose` of stride 2: images [N, H, W, C] and a kernel [4, 4, out, C] to [N, 2H, 2W, out]."""
+    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same")
+
+
 def compiled(function, state: list):
     """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX.
 
