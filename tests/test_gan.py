@@ -234,9 +234,9 @@ def test_the_step_lowers_for_accelerators(small, name, overrides, monkeypatch):
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow's steps are over when they return")
 def test_the_host_is_at_most_two_steps_ahead(small):
-    gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 64, "model.g_channels": 32, "model.d_channels": 32}))
+    gan = GAN(small("dcgan-cifar10", **{"schedule.batch_size": 32, "model.g_channels": 16, "model.d_channels": 16}))
     engine, batch, logs = backend.Engine(gan), batch_of(gan), []
-    for _ in range(8):
+    for _ in range(6):
         logs.append(engine.run(schedule.BOTH, batch))
         assert all(value.is_ready() for done in logs[:-2] for value in done.values())
 
