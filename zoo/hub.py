@@ -62,10 +62,10 @@ def resolve(name: str | Path) -> Path:
     if name in recipe.names():
         raise ValueError(f"no trained checkpoint of this recipe ships; name a run of it, runs/{name} after "
                          f"`ganzoo train {name}`. Received: {name!r}")
-    known = sorted({*shipped(), *released()})
-    if os.sep in str(name):
+    if os.sep in name:
         raise ValueError("there is no such folder; an address on the Hugging Face Hub begins with hf://. "
                          f"Received: {name!r}")
+    known = sorted({*shipped(), *released()})
     raise ValueError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
 
 

@@ -48,7 +48,7 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
               "KID of the average and of the raw generator, a small sample": ("kid", "kid_raw"),
               "recall of the average, a small sample": ("recall",),
               "r_t, the mean sign of D on real images, and ADA's p": ("r_t", "ada_p")}
-    panels = {title: [name for name in names if any(entry.get(name) for entry in entries)]
+    panels = {title: [name for name in names if any(name in entry for entry in entries)]
               for title, names in panels.items()}
     panels = {title: names for title, names in panels.items() if names}
     if not panels:
