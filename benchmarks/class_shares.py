@@ -17,7 +17,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from zoo import data, load_generator
-from zoo.metrics.extractors.classifier import Classifier
+from zoo.evaluation.metrics.extractors.classifier import Classifier
 
 LEAST = 0.04  # the share that each class should have
 
@@ -35,8 +35,15 @@ def main() -> None:
 
     generator = load_generator(options.name)
     shape = generator.recipe.data
-    classifier = Classifier(data.prepare(options.data or shape.source, resolution=shape.resolution, fit=shape.fit,
-                                         channels=shape.channels, data_dir=options.data_dir))
+    classifier = Classifier(
+        data.prepare(
+            options.data or shape.source,
+            resolution=shape.resolution,
+            fit=shape.fit,
+            channels=shape.channels,
+            data_dir=options.data_dir,
+        )
+    )
     print(f"{classifier.name}: {classifier.accuracy:.1%} of the held-out images right")
     drawn = np.zeros(len(classifier.classes))
     for images in generator.batches(options.count, options.seed, batch_size=500):

@@ -32,10 +32,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         instant = {"ganzoo --help": ["--help"], "ganzoo list": ["list"], "ganzoo show": ["show", options.name]}
         sample = ["sample", options.name, "-o", f"{folder}/samples.png"]
-        commands = {"import tensorflow, keras": [sys.executable, "-c", "import tensorflow, keras"],
-                    "ganzoo sample": ganzoo(sample), **{label: ganzoo(words) for label, words in instant.items()}}
-        rounds = [{label: seconds(command) for label, command in commands.items()}
-                  for _ in range(1 + options.rounds)][1:]  # the first warms up
+        commands = {
+            "import tensorflow, keras": [sys.executable, "-c", "import tensorflow, keras"],
+            "ganzoo sample": ganzoo(sample),
+            **{label: ganzoo(words) for label, words in instant.items()},
+        }
+        rounds = [{label: seconds(command) for label, command in commands.items()} for _ in range(1 + options.rounds)][
+            1:
+        ]  # the first warms up
     median = {label: statistics.median(times[label] for times in rounds) for label in commands}
 
     for label, value in median.items():
@@ -44,8 +48,10 @@ def main() -> None:
     print(f"sample / import: {ratio:.2f} (goal: at most {SAMPLE_GOAL})")
     for label, words in instant.items():
         loaded = backends(words)
-        print(f"{label}: {median[label]:.2f} s (goal: under {INSTANT_GOAL_SECONDS}), "
-              f"imports {', '.join(sorted(loaded)) or 'no backend'}")
+        print(
+            f"{label}: {median[label]:.2f} s (goal: under {INSTANT_GOAL_SECONDS}), "
+            f"imports {', '.join(sorted(loaded)) or 'no backend'}"
+        )
 
 
 def ganzoo(arguments: list[str], *flags: str) -> list[str]:

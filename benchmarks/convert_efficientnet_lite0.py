@@ -24,12 +24,15 @@ from sklearn.datasets import load_sample_image
 from torch.nn.functional import interpolate
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from zoo import checkpoint
-from zoo.files import replacing
-from zoo.metrics.extractors import efficientnet_lite0
+from zoo.checkpoints import checkpoint
+from zoo.evaluation.metrics.extractors import efficientnet_lite0
+from zoo.files.atomic import replacing
 
-PARTS = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1"),
-         "project": ("_project_conv", "_bn2")}
+PARTS = {
+    "expand": ("_expand_conv", "_bn0"),
+    "depthwise": ("_depthwise_conv", "_bn1"),
+    "project": ("_project_conv", "_bn2"),
+}
 
 
 def main() -> None:
@@ -58,12 +61,16 @@ def convert(original: EfficientNet) -> dict[str, np.ndarray]:
     """{variable path of our network: float32 array}."""
     pairs = {"stem": (original._conv_stem, original._bn0), "head": (original._conv_head, original._bn1)}
     for i, block in enumerate(original._blocks):
-        pairs |= {f"block{i}_{part}": (getattr(block, convolution), getattr(block, norm))
-                  for part, (convolution, norm) in PARTS.items() if hasattr(block, convolution)}
+        pairs |= {
+            f"block{i}_{part}": (getattr(block, convolution), getattr(block, norm))
+            for part, (convolution, norm) in PARTS.items()
+            if hasattr(block, convolution)
+        }
     arrays = {"logits/kernel": original._fc.weight.T, "logits/bias": original._fc.bias}
     for name, (convolution, norm) in pairs.items():
-        kernel, bias = fuse_conv_bn_weights(convolution.weight, convolution.bias, norm.running_mean, norm.running_var,
-                                            norm.eps, norm.weight, norm.bias)
+        kernel, bias = fuse_conv_bn_weights(
+            convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
         order = (2, 3, 0, 1) if name.endswith("depthwise") else (2, 3, 1, 0)
         arrays |= {f"{name}/kernel": kernel.permute(order), f"{name}/bias": bias}
     return {name: np.ascontiguousarray(array.detach().numpy()) for name, array in arrays.items()}
@@ -94,7 +101,7 @@ def photographs() -> dict[str, np.ndarray]:
 def middle(image: np.ndarray) -> np.ndarray:
     size = min(image.shape[:2])
     top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
-    return image[top:top + size, left:left + size]
+    return image[top : top + size, left : left + size]
 
 
 if __name__ == "__main__":

@@ -31,11 +31,30 @@ KINDS = ("grid", "fashion")
 RATES = {"non-saturating": 1e-3, "least-squares": 1e-3, "hinge": 1e-3, "wasserstein": 1e-3}
 SIDE, SPACING, STD = 5, 0.4, 0.04  # the grid of Gaussians
 
-FAILURES = ("d_fast", "d_slow", "g_fast", "d_frozen", "g_frozen", "swapped", "saturating", "mixed_batches",
-            "few_images", "one_class", "constant", "range", "zero_weights", "huge_weights", "overflow", "momentum",
-            "no_penalty")
-ONLY = {"saturating": ("non-saturating",), "mixed_batches": ("non-saturating", "least-squares"),
-        "no_penalty": ("wasserstein",)}
+FAILURES = (
+    "d_fast",
+    "d_slow",
+    "g_fast",
+    "d_frozen",
+    "g_frozen",
+    "swapped",
+    "saturating",
+    "mixed_batches",
+    "few_images",
+    "one_class",
+    "constant",
+    "range",
+    "zero_weights",
+    "huge_weights",
+    "overflow",
+    "momentum",
+    "no_penalty",
+)
+ONLY = {
+    "saturating": ("non-saturating",),
+    "mixed_batches": ("non-saturating", "least-squares"),
+    "no_penalty": ("wasserstein",),
+}
 
 
 def plan(rounds: int) -> list[dict]:
@@ -127,8 +146,12 @@ def stores(kind: str, data_dir: str | None) -> dict:
         return data.Store(Path(), kind, images, heldout, None, None, (), kind, ())
 
     grey = np.full_like(images[:1000], 128)
-    return {"healthy": store(images), "few_images": store(images[:64]), "one_class": store(images[labels == 0]),
-            "constant": store(grey, grey[:100])}
+    return {
+        "healthy": store(images),
+        "few_images": store(images[:64]),
+        "one_class": store(images[labels == 0]),
+        "constant": store(grey, grey[:100]),
+    }
 
 
 # Runs
@@ -140,18 +163,25 @@ def critic(conv: type, dense: type):
 
     import keras
 
-    from zoo.layers import Initializers
     from zoo.networks import dcgan
+    from zoo.networks.parts.layers import Initializers
 
     def build(model, resolution, channels, seed):
         init = Initializers(seed)
         x = image = keras.Input((resolution, resolution, channels), name="image")
         for i, size in enumerate((16, 8, 4)):
-            x = conv(model.d_channels * 2 ** i, 4, strides=2, padding="same",
-                     kernel_initializer=init.glorot_uniform(1.4), name=f"down{size}")(x)
+            x = conv(
+                model.d_channels * 2**i,
+                4,
+                strides=2,
+                padding="same",
+                kernel_initializer=init.glorot_uniform(1.4),
+                name=f"down{size}",
+            )(x)
             x = keras.layers.LeakyReLU(0.2, name=f"down{size}_relu")(x)
         logit = dense(1, dtype="float32", kernel_initializer=init.glorot_uniform(), name="logit")(
-            keras.layers.Flatten()(x))
+            keras.layers.Flatten()(x)
+        )
         return dcgan.build(model, resolution, channels, seed)[0], keras.Model(image, logit, name="discriminator")
 
     return SimpleNamespace(build=build)
@@ -162,15 +192,31 @@ def recipe_for(run: dict):
 
     network = LOSSES[run["loss"]]
     beta_1 = {"momentum": 0.99}.get(run["failure"], 0.5 if network == "dcgan" else 0.0)
-    overrides = {"data.source": run["kind"], "precision": "float32", "data.channels": 1,
-                 "model.latent_dim": 16, "model.g_channels": 8, "model.d_channels": 8, "loss.name": run["loss"],
-                 "schedule.batch_size": BATCH, "schedule.d_steps": 1,
-                 "loss.gradient_penalty": 10.0 if run["loss"] == "wasserstein" else 0.0, "loss.r1": 0.0,
-                 "schedule.images": STEPS * BATCH, "log.every_images": EVERY * BATCH,
-                 "log.checkpoint_every_images": 10 ** 9, "ema.half_life_images": 500, "seed": run["seed"]}
+    overrides = {
+        "data.source": run["kind"],
+        "precision": "float32",
+        "data.channels": 1,
+        "model.latent_dim": 16,
+        "model.g_channels": 8,
+        "model.d_channels": 8,
+        "loss.name": run["loss"],
+        "schedule.batch_size": BATCH,
+        "schedule.d_steps": 1,
+        "loss.gradient_penalty": 10.0 if run["loss"] == "wasserstein" else 0.0,
+        "loss.r1": 0.0,
+        "schedule.images": STEPS * BATCH,
+        "log.every_images": EVERY * BATCH,
+        "log.checkpoint_every_images": 10**9,
+        "ema.half_life_images": 500,
+        "seed": run["seed"],
+    }
     for player in ("d", "g"):
-        overrides |= {f"optimizer.{player}.learning_rate": RATES[run["loss"]], f"optimizer.{player}.beta_1": beta_1,
-                      f"optimizer.{player}.beta_2": 0.99, f"optimizer.{player}.decay": "constant"}
+        overrides |= {
+            f"optimizer.{player}.learning_rate": RATES[run["loss"]],
+            f"optimizer.{player}.beta_1": beta_1,
+            f"optimizer.{player}.beta_2": 0.99,
+            f"optimizer.{player}.decay": "constant",
+        }
     return recipes.load(f"{network}-fashion-mnist", overrides)
 
 
@@ -179,7 +225,7 @@ def breakable(recipe, mixed: bool):
     import keras
     from keras import ops
 
-    from zoo import gan, penalties
+    from zoo.step import gan, penalties
 
     class Together:
         """D on real and fake images in one batch, of which a call returns the half it was given."""
@@ -198,8 +244,10 @@ def breakable(recipe, mixed: bool):
         def __init__(self, recipe):
             super().__init__(recipe)
             d_loss, g_loss = self.d_loss, self.g_loss
-            self.knobs = knobs = {key: keras.Variable(0.0, trainable=False, name=key)
-                                  for key in ("swapped", "saturating", "range", "overflow", "no_penalty")}
+            self.knobs = knobs = {
+                key: keras.Variable(0.0, trainable=False, name=key)
+                for key in ("swapped", "saturating", "range", "overflow", "no_penalty")
+            }
 
             def broken_d_loss(real, fake):
                 value = ops.where(knobs["swapped"] > 0, d_loss(fake, real), d_loss(real, fake))
@@ -262,8 +310,14 @@ class Bench:
             average.assign(np.asarray(variable))
         for variable in (*gan.optimizer.variables, gan.step, gan.sign_sum, gan.r_t, *gan.knobs.values()):
             variable.assign(np.zeros(variable.shape))
-        factors = {"d_fast": (50, 1), "d_slow": (1 / 50, 1), "g_fast": (1, 50), "d_frozen": (0, 1), "g_frozen": (1, 0),
-                   "saturating": (10, 1)}.get(failure, (1, 1))
+        factors = {
+            "d_fast": (50, 1),
+            "d_slow": (1 / 50, 1),
+            "g_fast": (1, 50),
+            "d_frozen": (0, 1),
+            "g_frozen": (1, 0),
+            "saturating": (10, 1),
+        }.get(failure, (1, 1))
         for player, factor in zip((gan.optimizer.d, gan.optimizer.g), factors, strict=True):
             variation = 2 ** rng.uniform(-0.5, 0.5)  # healthy rates are not all the same
             player.learning_rate = factor * variation * recipe.optimizer.d.learning_rate
@@ -295,7 +349,8 @@ class Notebook:
 
 
 def execute(bench: Bench, run: dict, data: dict) -> dict:
-    from zoo import backend, training
+    from zoo import backend
+    from zoo.training import loop
     from zoo.watch.probe import Probe
 
     bench.reset(run)
@@ -305,8 +360,8 @@ def execute(bench: Bench, run: dict, data: dict) -> dict:
     notebook = Notebook(bench, probe, data["quality"], run["kind"])
     engine, backend.Engine = backend.Engine, lambda gan: bench.engine
     try:
-        training.loop(bench.gan, store, notebook)
-    except training.NonFinite as error:
+        loop.loop(bench.gan, store, notebook)
+    except loop.NonFinite as error:
         step = notebook.entries[-1]["step"] + EVERY
         notebook.entries.append({"step": step, "images": step * BATCH, "non_finite": str(error)})
     finally:
@@ -317,12 +372,15 @@ def execute(bench: Bench, run: dict, data: dict) -> dict:
 def run_all(out: Path, data_dir: str | None, rounds: int, only: list[str]) -> None:
     import keras
 
-    from zoo import networks, training
-    from zoo.layers import SNConv2D, SNDense
+    from zoo import networks
+    from zoo.networks.parts.layers import SNConv2D, SNDense
+    from zoo.training import loop
 
-    networks.NETWORKS |= {"sngan": critic(SNConv2D, SNDense),
-                          "wgan-gp": critic(keras.layers.Conv2D, keras.layers.Dense)}
-    training.progress_bar = lambda *args: training.tqdm(disable=True)
+    networks.NETWORKS |= {
+        "sngan": critic(SNConv2D, SNDense),
+        "wgan-gp": critic(keras.layers.Conv2D, keras.layers.Dense),
+    }
+    loop.progress_bar = lambda *args: loop.tqdm(disable=True)
     out.mkdir(parents=True, exist_ok=True)
     data, benches = {}, {}
     for run in plan(rounds):
@@ -340,8 +398,11 @@ def run_all(out: Path, data_dir: str | None, rounds: int, only: list[str]) -> No
         file.with_suffix(".part").write_text(json.dumps(result))
         file.with_suffix(".part").rename(file)
         last = result["entries"][-1]
-        print(f"{name(run):45} {time.monotonic() - start:6.1f} s, {time.process_time() - used:5.1f} s of processor, "
-              f"kid {last.get('kid', math.nan):.3f} modes {last.get('modes')} good {last.get('good')}", flush=True)
+        print(
+            f"{name(run):45} {time.monotonic() - start:6.1f} s, {time.process_time() - used:5.1f} s of processor, "
+            f"kid {last.get('kid', math.nan):.3f} modes {last.get('modes')} good {last.get('good')}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from zoo import recipe as recipes
 from zoo.watch.findings import ABOVE
-from zoo.watch.history import derive
 from zoo.watch.rules import CALIBRATED, RULES, find
+from zoo.watch.signals import derive
 
 EARLY = 0.12  # of the run
 # What may be said first of a run that was broken in each way; fixed before any threshold was fitted.
@@ -58,7 +58,7 @@ def visibly_failed(run: dict, healthy: list[dict]) -> int | None:
     """The step from which on the quality stays below that of nine in ten healthy runs of the same loss and data."""
     bound = np.quantile([quality(other) for other in healthy], 0.1, axis=0)
     own = quality(run)
-    worse = own < bound[:len(own)]
+    worse = own < bound[: len(own)]
     if len(own) < len(bound):  # ended by a value that is not finite
         worse[-1] = True
     if not worse[-1]:
@@ -72,9 +72,11 @@ def judge(run: dict) -> dict:
     """What the watcher says: names of findings that are alarms, the first one first, and its step."""
     found = find(run["entries"], run["recipe"])
     alarms = [finding for finding in found if finding.level in ("warn", "stop")]
-    return {"alarms": [finding.name for finding in alarms],
-            "stops": [finding.name for finding in alarms if finding.level == "stop"],
-            "step": min((finding.step for finding in alarms), default=None)}
+    return {
+        "alarms": [finding.name for finding in alarms],
+        "stops": [finding.name for finding in alarms if finding.level == "stop"],
+        "step": min((finding.step for finding in alarms), default=None),
+    }
 
 
 def report(folder: Path, half: int = 1) -> str:
@@ -99,22 +101,48 @@ def report(folder: Path, half: int = 1) -> str:
         shares = [run["step"] / run["recipe"].schedule.steps for run in found]
         failed = {id(run): visibly_failed(run, peers[run["loss"], run["kind"]]) for run in group}
         ratios = [run["step"] / failed[id(run)] for run in found if failed[id(run)]]
-        total += Counter(runs=len(group), found=len(found), right=len(right),
-                         failed=sum(step is not None for step in failed.values()))
+        total += Counter(
+            runs=len(group),
+            found=len(found),
+            right=len(right),
+            failed=sum(step is not None for step in failed.values()),
+        )
         steps += shares
         leads += ratios
-        rows.append([failure, len(group), len(found), len(right), _counts(mistaken), _percent(shares),
-                     sum(step is not None for step in failed.values()), _ratio(ratios)])
-    rows.append(["**all**", total["runs"], total["found"], total["right"], "", _percent(steps), total["failed"],
-                 _ratio(leads)])
-    heads = ["broken by", "runs", "found", "right cause first", "mistaken for", "found at, of the run (median)",
-             "quality visibly failed", "found at, over the step of visible failure (median)"]
+        rows.append(
+            [
+                failure,
+                len(group),
+                len(found),
+                len(right),
+                _counts(mistaken),
+                _percent(shares),
+                sum(step is not None for step in failed.values()),
+                _ratio(ratios),
+            ]
+        )
+    rows.append(
+        ["**all**", total["runs"], total["found"], total["right"], "", _percent(steps), total["failed"], _ratio(leads)]
+    )
+    heads = [
+        "broken by",
+        "runs",
+        "found",
+        "right cause first",
+        "mistaken for",
+        "found at, of the run (median)",
+        "quality visibly failed",
+        "found at, over the step of visible failure (median)",
+    ]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * len(heads), *rows]]
     stops = [run for run in healthy if run["stops"]]
     warned = [run for run in healthy if run["alarms"] and not run["stops"]]
     said = Counter(name for run in healthy for name in run["alarms"])
-    lines += ["", f"{len(healthy)} healthy runs: {len(stops)} with an alarm of level stop, {len(warned)} with a "
-              f"warning only (what was said: {_counts(said)})."]
+    lines += [
+        "",
+        f"{len(healthy)} healthy runs: {len(stops)} with an alarm of level stop, {len(warned)} with a "
+        f"warning only (what was said: {_counts(said)}).",
+    ]
     return "\n".join(lines)
 
 
@@ -155,8 +183,10 @@ def fit(folder: Path) -> str:
         sign = 1 if rule.side == ABOVE else -1
         healthy = sorted(extremes["healthy"], reverse=rule.side == ABOVE)[:3]
         broken = sorted(extremes["broken"], reverse=rule.side != ABOVE)
-        lines.append(f"{rule.name:18}{rule.signal:16}{rule.side:6} now {rule.threshold:<8g} fitted "
-                     f"{_between(healthy, broken, sign):<10} healthy {_list(healthy)}  broken {_list(broken)}")
+        lines.append(
+            f"{rule.name:18}{rule.signal:16}{rule.side:6} now {rule.threshold:<8g} fitted "
+            f"{_between(healthy, broken, sign):<10} healthy {_list(healthy)}  broken {_list(broken)}"
+        )
     first = [(run["failure"], judge(run)["alarms"][:1]) for run in runs]
     for name in dict.fromkeys(rule.name for rule in RULES):
         said = [failure for failure, alarms in first if alarms == [name]]
@@ -170,11 +200,14 @@ def extreme(rule, run: dict, until: float = 1.0) -> float | None:
     if not rule.where(run["recipe"]):
         return None
     start = rule.since * run["recipe"].schedule.steps
-    entries = [entry for entry in derive(run["entries"], run["recipe"])
-               if rule.signal in entry and start <= entry["step"] <= until * run["recipe"].schedule.steps]
+    entries = [
+        entry
+        for entry in derive(run["entries"], run["recipe"])
+        if rule.signal in entry and start <= entry["step"] <= until * run["recipe"].schedule.steps
+    ]
     inner, outer = (min, max) if rule.side == ABOVE else (max, min)
     free = dataclasses.replace(rule, threshold=-np.inf if rule.side == ABOVE else np.inf)
-    windows = [entries[i:i + rule.entries] for i in range(len(entries) - rule.entries + 1)]
+    windows = [entries[i : i + rule.entries] for i in range(len(entries) - rule.entries + 1)]
     values = [inner(entry[rule.signal] for entry in window) for window in windows if all(map(free.beyond, window))]
     return outer(values) if values else None
 

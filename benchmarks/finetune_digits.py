@@ -36,12 +36,20 @@ def main() -> None:
     def every(images: int) -> dict[str, int]:
         return {"log.checkpoint_every_images": images, "log.every_images": images}
 
-    tuned = zoo.finetune(options.name, str(source), options.out / "finetuned", images=options.images // 5,
-                         overrides=every(options.images // 60))
-    recipe = zoo.load_recipe(options.name, {"data.source": str(source), "schedule.images": options.images}
-                             | every(options.images // 20))
-    chosen = {"schedule.batch_size": tuned.recipe.schedule.batch_size,
-              "augment.diffaugment": tuned.recipe.augment.diffaugment}
+    tuned = zoo.finetune(
+        options.name,
+        str(source),
+        options.out / "finetuned",
+        images=options.images // 5,
+        overrides=every(options.images // 60),
+    )
+    recipe = zoo.load_recipe(
+        options.name, {"data.source": str(source), "schedule.images": options.images} | every(options.images // 20)
+    )
+    chosen = {
+        "schedule.batch_size": tuned.recipe.schedule.batch_size,
+        "augment.diffaugment": tuned.recipe.augment.diffaugment,
+    }
     scratch = zoo.train(recipe, options.out / "scratch")
     alike = zoo.train(recipe.replace(**chosen), options.out / "alike")
     runs = {"fine-tuned": tuned, "from scratch": scratch, "from scratch, fine-tuning's batch": alike}
@@ -60,8 +68,10 @@ def main() -> None:
             if entry["kid"] > end["kid"]:
                 break
             there = entry["images"]
-        print(f"{name}: KID {end['kid']:.4f} after {end['images']:,}; fine-tuning "
-              + (f"is there for good after {there:,}" if there else "does not get there for good"))
+        print(
+            f"{name}: KID {end['kid']:.4f} after {end['images']:,}; fine-tuning "
+            + (f"is there for good after {there:,}" if there else "does not get there for good")
+        )
     draw(curves, f"1,797 digits: {options.name}", options.out / "digits.png")
 
 

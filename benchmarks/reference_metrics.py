@@ -4,7 +4,7 @@
     reference-env/bin/pip install torch-fidelity prdc
     PYTHONPATH=. reference-env/bin/python benchmarks/reference_metrics.py
 
-The values of both libraries are the constants of tests/test_reference_metrics.py; `--constants` prints them as there.
+The values of both libraries are the constants of tests/evaluation/metrics/test_reference_metrics.py; `--constants` prints them as there.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import warnings
 
 import numpy as np
 
-from zoo.metrics.frechet import frechet_distance
-from zoo.metrics.inception_score import inception_score
-from zoo.metrics.kernel import kernel_distance
-from zoo.metrics.neighbours import neighbour_scores
+from zoo.evaluation.metrics.frechet import frechet_distance
+from zoo.evaluation.metrics.inception_score import inception_score
+from zoo.evaluation.metrics.kernel import kernel_distance
+from zoo.evaluation.metrics.neighbours import neighbour_scores
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE, SPLITS, PRECISION_K, DENSITY_K = 20, 100, 10, 3, 5
@@ -50,11 +50,16 @@ def arrays() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def ours(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     with warnings.catch_warnings(action="ignore"):
         precision, recall, density, coverage, _ = neighbour_scores(real, fake, PRECISION_K, DENSITY_K)
-        return {"frechet": frechet_distance(real, fake),
-                "kernel": kernel_distance(real, fake, SUBSETS, SUBSET_SIZE, SEED)[0], "precision": precision,
-                "recall": recall, "density": density, "coverage": coverage,
-                "inception score": inception_score(fake, SPLITS, SEED)[0],
-                "IS deviation": inception_score(fake, SPLITS, SEED)[1]}
+        return {
+            "frechet": frechet_distance(real, fake),
+            "kernel": kernel_distance(real, fake, SUBSETS, SUBSET_SIZE, SEED)[0],
+            "precision": precision,
+            "recall": recall,
+            "density": density,
+            "coverage": coverage,
+            "inception score": inception_score(fake, SPLITS, SEED)[0],
+            "IS deviation": inception_score(fake, SPLITS, SEED)[1],
+        }
 
 
 def theirs(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
@@ -66,15 +71,23 @@ def theirs(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     statistics = [metric_fid.fid_features_to_statistics(features) for features in (a, b)]
     frechet = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
     kernel = metric_kid.kid_features_to_metric(
-        a.double(), b.double(), kid_subsets=SUBSETS, kid_subset_size=SUBSET_SIZE, rng_seed=SEED, verbose=False)
+        a.double(), b.double(), kid_subsets=SUBSETS, kid_subset_size=SUBSET_SIZE, rng_seed=SEED, verbose=False
+    )
     score = metric_isc.isc_features_to_metric(b, splits=SPLITS, shuffle=True, rng_seed=SEED)
     with contextlib.redirect_stdout(io.StringIO()):  # prdc prints the counts
-        near, far = (compute_prdc(real.astype(np.float64), fake.astype(np.float64), k)
-                     for k in (PRECISION_K, DENSITY_K))
-    return {"frechet": frechet["frechet_inception_distance"], "kernel": kernel["kernel_inception_distance_mean"],
-            "precision": near["precision"], "recall": near["recall"], "density": far["density"],
-            "coverage": far["coverage"], "inception score": score["inception_score_mean"],
-            "IS deviation": score["inception_score_std"]}
+        near, far = (
+            compute_prdc(real.astype(np.float64), fake.astype(np.float64), k) for k in (PRECISION_K, DENSITY_K)
+        )
+    return {
+        "frechet": frechet["frechet_inception_distance"],
+        "kernel": kernel["kernel_inception_distance_mean"],
+        "precision": near["precision"],
+        "recall": near["recall"],
+        "density": far["density"],
+        "coverage": far["coverage"],
+        "inception score": score["inception_score_mean"],
+        "IS deviation": score["inception_score_std"],
+    }
 
 
 def main() -> None:

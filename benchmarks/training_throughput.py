@@ -61,8 +61,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Real images per second in training, ours and a PyTorch baseline.")
     parser.add_argument("--network", nargs="+", choices=CONTESTS, default=list(CONTESTS))
     parser.add_argument("--backend", choices=["tensorflow", "jax"], default="tensorflow", help="jax: no baseline")
-    parser.add_argument("--steps", type=int, help="training steps in a block (default: one, for DCGAN 20; for JAX "
-                                                  f"{ALONE_SECONDS:g} seconds' worth)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=f"training steps in a block (default: one, for DCGAN 20; for JAX {ALONE_SECONDS:g} seconds' worth)",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="pairs of blocks (default: 7)")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32", help="of both")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="a Python that has torch")
@@ -78,7 +81,7 @@ def alone(network: str, options: argparse.Namespace) -> None:
     """Runs one network on JAX and prints the result."""
     from zoo import recipe
 
-    values = recipe.load(f"{network}-cifar10", {"precision": options.precision, "schedule.images": 10 ** 12}).to_dict()
+    values = recipe.load(f"{network}-cifar10", {"precision": options.precision, "schedule.images": 10**12}).to_dict()
     plan = values["schedule"]
     with Side("ours", sys.executable, values) as ours:
         g, d = ours.ask("parameters")
@@ -88,19 +91,33 @@ def alone(network: str, options: argparse.Namespace) -> None:
             steps = max(1, round(steps * ALONE_SECONDS / ours.ask("train", steps)))
         images = steps * plan["batch_size"] * plan["d_steps"]
         gflop = ours.ask("flops") / 1e9 * steps / images
-        print(f"{network} on {ours.ask('device')}: generator {g:,} and discriminator {d:,} parameters, batches of "
-              f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {steps} steps a block",
-              flush=True)
-        rounds = [(ours.ask("train", steps), min(ours.ask("repeat", steps), ours.ask("fused", steps)),
-                   ours.ask("dispatch", steps), ours.ask("matrix_product")) for _ in range(options.rounds)]
+        print(
+            f"{network} on {ours.ask('device')}: generator {g:,} and discriminator {d:,} parameters, batches of "
+            f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {steps} steps a block",
+            flush=True,
+        )
+        rounds = [
+            (
+                ours.ask("train", steps),
+                min(ours.ask("repeat", steps), ours.ask("fused", steps)),
+                ours.ask("dispatch", steps),
+                ours.ask("matrix_product"),
+            )
+            for _ in range(options.rounds)
+        ]
     loop, device, dispatch, _ = map(statistics.median, zip(*rounds, strict=True))
     peak = max(product for *_, product in rounds)
     rate = images / loop
-    print(f"  {rate:.1f} images/s (of {options.rounds} rounds: {images / max(r[0] for r in rounds):.1f} to "
-          f"{images / min(r[0] for r in rounds):.1f}); {rate * gflop:.1f} GFLOP/s, {rate * gflop / peak:.0%} of the "
-          f"{peak:.1f} of a matrix product; {gflop:.2f} GFLOP per real image, by XLA's count")
-    print(f"  host overhead: {max(0.0, 1 - device / loop):.1%} of the step; handing a step to the device takes "
-          f"{dispatch / loop:.1%} of it", flush=True)
+    print(
+        f"  {rate:.1f} images/s (of {options.rounds} rounds: {images / max(r[0] for r in rounds):.1f} to "
+        f"{images / min(r[0] for r in rounds):.1f}); {rate * gflop:.1f} GFLOP/s, {rate * gflop / peak:.0%} of the "
+        f"{peak:.1f} of a matrix product; {gflop:.2f} GFLOP per real image, by XLA's count"
+    )
+    print(
+        f"  host overhead: {max(0.0, 1 - device / loop):.1%} of the step; handing a step to the device takes "
+        f"{dispatch / loop:.1%} of it",
+        flush=True,
+    )
 
 
 def compare(network: str, options: argparse.Namespace) -> None:
@@ -111,14 +128,16 @@ def compare(network: str, options: argparse.Namespace) -> None:
     contest, plan = CONTESTS[network], values["schedule"]
     steps = options.steps or contest.steps
     images = steps * plan["batch_size"] * plan["d_steps"]
-    with (Side("ours", sys.executable, values) as ours,
-          Side(contest.baseline, options.torch_python, values) as baseline):
+    with Side("ours", sys.executable, values) as ours, Side(contest.baseline, options.torch_python, values) as baseline:
         sizes = ours.ask("parameters")
         if sizes != (theirs := baseline.ask("parameters")):
             sys.exit(f"{network}: the networks differ in their parameters. Received: {sizes} and {theirs}")
         gflop = baseline.ask("flops") / 1e9 * steps / images
-        print(f"{network}: generator {sizes[0]:,} and discriminator {sizes[1]:,} parameters, batches of "
-              f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {CORES} cores", flush=True)
+        print(
+            f"{network}: generator {sizes[0]:,} and discriminator {sizes[1]:,} parameters, batches of "
+            f"{plan['batch_size']}, {plan['d_steps']} D steps, {options.precision}, {CORES} cores",
+            flush=True,
+        )
         sides, rates, peak = (ours, baseline), [], 0.0
         for side in sides:
             side.ask("train", 1)  # compiles, allocates
@@ -134,10 +153,15 @@ def compare(network: str, options: argparse.Namespace) -> None:
     for side, rate in zip(sides, map(statistics.median, zip(*rates, strict=True)), strict=True):
         print(f"  {side.name:16}{rate:10.1f}{rate * gflop:10.1f}{rate * gflop / peak:10.0%}")
     ratios = [a / b for a, b in rates]
-    print(f"  ratio, pair by pair: min {min(ratios):.2f}, median {statistics.median(ratios):.2f}, "
-          f"max {max(ratios):.2f} (goal {contest.goal})")
-    print(f"  {gflop:.2f} GFLOP per real image; matrix products peaked at {peak:.1f} GFLOP/s; the waiting process "
-          f"used {sum(cpu for cpu, _ in waited) / sum(wall for _, wall in waited):.1%} of a core", flush=True)
+    print(
+        f"  ratio, pair by pair: min {min(ratios):.2f}, median {statistics.median(ratios):.2f}, "
+        f"max {max(ratios):.2f} (goal {contest.goal})"
+    )
+    print(
+        f"  {gflop:.2f} GFLOP per real image; matrix products peaked at {peak:.1f} GFLOP/s; the waiting process "
+        f"used {sum(cpu for cpu, _ in waited) / sum(wall for _, wall in waited):.1%} of a core",
+        flush=True,
+    )
 
 
 class Side:
@@ -147,8 +171,13 @@ class Side:
         self.name = name
         self.waited = []  # (CPU seconds, seconds) between calls
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115, open as long as the process lives
-        self._process = subprocess.Popen([python, __file__, "--serve", name, json.dumps(recipe)], text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        self._process = subprocess.Popen(
+            [python, __file__, "--serve", name, json.dumps(recipe)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
 
     def ask(self, method: str, *arguments):
         time.sleep(SETTLE_SECONDS)
@@ -196,23 +225,25 @@ def best_gflops(product, size: int = MATRIX) -> float:
         start = time.perf_counter()
         product()
         seconds.append(time.perf_counter() - start)
-    return 2e-9 * size ** 3 / min(seconds)
+    return 2e-9 * size**3 / min(seconds)
 
 
 class Ours:
     def __init__(self, values: dict) -> None:
-        from zoo import backend, machine, recipe, schedule
-        from zoo.gan import GAN
-        from zoo.training import feed
+        from zoo import backend, recipe
+        from zoo.backend import device
+        from zoo.step import schedule
+        from zoo.step.gan import GAN
+        from zoo.training.loop import feed
 
-        if machine.precision(values["precision"]) != values["precision"]:
+        if device.precision(values["precision"]) != values["precision"]:
             raise ValueError(f"ours would compute in float32 on this machine. Received: {values['precision']!r}")
         self.gan = GAN(recipe.from_dict(values))
         self.engine, self.players, self.loops = backend.Engine(self.gan), schedule.BOTH, {}
         self.batches = feed(self.gan, types.SimpleNamespace(images=random_images(values["data"])), 0, self.engine)
 
     def parameters(self) -> list[int]:
-        from zoo.estimate import parameters
+        from zoo.training.estimate import parameters
 
         return [parameters(self.gan.generator), parameters(self.gan.discriminator)]
 
@@ -240,8 +271,11 @@ class Ours:
 
         step, batch = self.engine._functions[self.players], next(self.batches)[1]
         if steps not in self.loops:
-            self.loops[steps] = jax.jit(lambda state, batch: jax.lax.fori_loop(
-                0, steps, lambda _, state: step(state, batch)[0], state)).lower(self.engine._state, batch).compile()
+            self.loops[steps] = (
+                jax.jit(lambda state, batch: jax.lax.fori_loop(0, steps, lambda _, state: step(state, batch)[0], state))
+                .lower(self.engine._state, batch)
+                .compile()
+            )
         start = time.perf_counter()
         self.engine._state = jax.block_until_ready(self.loops[steps](self.engine._state, batch))
         return time.perf_counter() - start
@@ -300,9 +334,15 @@ class TorchTrainer:
         self.images = torch.from_numpy(random_images(values["data"])).permute(0, 3, 1, 2)
         self.g, self.d = self.build()
         self.g_adam, self.d_adam = (
-            torch.optim.Adam(network.parameters(), lr=adam["learning_rate"], betas=(adam["beta_1"], adam["beta_2"]),
-                             eps=adam["epsilon"], fused=True)
-            for network, adam in ((self.g, values["optimizer"]["g"]), (self.d, values["optimizer"]["d"])))
+            torch.optim.Adam(
+                network.parameters(),
+                lr=adam["learning_rate"],
+                betas=(adam["beta_1"], adam["beta_2"]),
+                eps=adam["epsilon"],
+                fused=True,
+            )
+            for network, adam in ((self.g, values["optimizer"]["g"]), (self.d, values["optimizer"]["d"]))
+        )
 
     def real(self):
         """A batch of real images, float32 [N, C, H, W] in [-1, 1]."""
@@ -342,7 +382,7 @@ class TorchTrainer:
             loss = d(real).sum() + d(fake).sum()
             if self.loss["gradient_penalty"]:
                 mixed = real + torch.zeros_like(real, requires_grad=True)  # the counter wants no leaf here
-                gradient, = torch.autograd.grad(d(mixed).sum(), mixed, create_graph=True)
+                (gradient,) = torch.autograd.grad(d(mixed).sum(), mixed, create_graph=True)
                 loss = loss + gradient.square().sum()
             loss.backward(inputs=list(d.parameters()))
         d.requires_grad_(False)
@@ -369,8 +409,10 @@ class Mimicry(TorchTrainer):
             "sngan": (sngan.SNGANGenerator32, sngan.SNGANDiscriminator32),
             "wgan-gp": (wgan_gp.WGANGPGenerator32, wgan_gp.WGANGPDiscriminator32),
         }[self.model["network"]]
-        return (generator(nz=self.model["latent_dim"], ngf=self.model["g_channels"]),
-                discriminator(ndf=self.model["d_channels"]))
+        return (
+            generator(nz=self.model["latent_dim"], ngf=self.model["g_channels"]),
+            discriminator(ndf=self.model["d_channels"]),
+        )
 
     def step(self) -> None:
         """One turn of the loop in torch_mimicry/training/trainer.py."""
@@ -410,15 +452,26 @@ class PlainDCGAN(TorchTrainer):
                 return x.view(len(x), 4, 4, 4 * g).permute(0, 3, 1, 2)
 
         generator = nn.Sequential(
-            nn.Linear(z, 4 * 4 * 4 * g, bias=False), ChannelsLast(), *norm_relu(4 * g, 0),
-            nn.ConvTranspose2d(4 * g, 2 * g, 4, 2, 1, bias=False), *norm_relu(2 * g, 0),
-            nn.ConvTranspose2d(2 * g, g, 4, 2, 1, bias=False), *norm_relu(g, 0),
-            nn.ConvTranspose2d(g, self.channels, 4, 2, 1), nn.Tanh())
+            nn.Linear(z, 4 * 4 * 4 * g, bias=False),
+            ChannelsLast(),
+            *norm_relu(4 * g, 0),
+            nn.ConvTranspose2d(4 * g, 2 * g, 4, 2, 1, bias=False),
+            *norm_relu(2 * g, 0),
+            nn.ConvTranspose2d(2 * g, g, 4, 2, 1, bias=False),
+            *norm_relu(g, 0),
+            nn.ConvTranspose2d(g, self.channels, 4, 2, 1),
+            nn.Tanh(),
+        )
         discriminator = nn.Sequential(
-            nn.Conv2d(self.channels, d, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(d, 2 * d, 4, 2, 1, bias=False), *norm_relu(2 * d, 0.2),
-            nn.Conv2d(2 * d, 4 * d, 4, 2, 1, bias=False), *norm_relu(4 * d, 0.2),
-            nn.Flatten(), nn.Linear(4 * 4 * 4 * d, 1))
+            nn.Conv2d(self.channels, d, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(d, 2 * d, 4, 2, 1, bias=False),
+            *norm_relu(2 * d, 0.2),
+            nn.Conv2d(2 * d, 4 * d, 4, 2, 1, bias=False),
+            *norm_relu(4 * d, 0.2),
+            nn.Flatten(),
+            nn.Linear(4 * 4 * 4 * d, 1),
+        )
         return [network.to(memory_format=torch.channels_last) for network in (generator, discriminator)]
 
     def step(self) -> None:

@@ -9,9 +9,19 @@ import pytest
 
 from zoo import recipe as recipes
 
-SMALL = {"data.source": "", "precision": "float32", "model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4,
-         "schedule.batch_size": 4, "schedule.images": 64, "log.every_images": 16, "log.checkpoint_every_images": 32,
-         "log.kid_images": 0, "ema.half_life_images": 16}
+SMALL = {
+    "data.source": "",
+    "precision": "float32",
+    "model.latent_dim": 8,
+    "model.g_channels": 4,
+    "model.d_channels": 4,
+    "schedule.batch_size": 4,
+    "schedule.images": 64,
+    "log.every_images": 16,
+    "log.checkpoint_every_images": 32,
+    "log.kid_images": 0,
+    "ema.half_life_images": 16,
+}
 
 
 @pytest.fixture
@@ -34,7 +44,7 @@ def images(tmp_path) -> str:
     array = np.zeros((120, 32, 32), np.uint8)
     for image in array:
         top, left = rng.integers(2, 20, 2)
-        image[top:top + 8, left:left + 8] = rng.integers(100, 255)
+        image[top : top + 8, left : left + 8] = rng.integers(100, 255)
     np.savez(tmp_path / "squares.npz", images=array, labels=np.arange(120) % 3)
     return str(tmp_path / "squares.npz")
 

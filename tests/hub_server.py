@@ -209,8 +209,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def describe(self, repository, revision):
         commit = self.find(repository, revision)
-        self.send(200, {"_id": "1", "id": "org/name", "sha": commit, "private": repository.private, "tags": [],
-                        "siblings": [{"rfilename": name} for name in repository.tree(commit)]})
+        self.send(
+            200,
+            {
+                "_id": "1",
+                "id": "org/name",
+                "sha": commit,
+                "private": repository.private,
+                "tags": [],
+                "siblings": [{"rfilename": name} for name in repository.tree(commit)],
+            },
+        )
 
     def list_tree(self, repository, revision):
         entries = []
@@ -222,18 +231,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def preupload(self, repository, revision):
         tree = repository.tree(self.find(repository, revision))
-        self.send(200, {"files": [
-            {"path": file["path"], "uploadMode": "lfs" if file["path"].endswith(LFS) else "regular",
-             "shouldIgnore": False,
-             **({"oid": oid(file["path"], tree[file["path"]])} if file["path"] in tree else {})}
-            for file in json.loads(self.body)["files"]]})
+        self.send(
+            200,
+            {
+                "files": [
+                    {
+                        "path": file["path"],
+                        "uploadMode": "lfs" if file["path"].endswith(LFS) else "regular",
+                        "shouldIgnore": False,
+                        **({"oid": oid(file["path"], tree[file["path"]])} if file["path"] in tree else {}),
+                    }
+                    for file in json.loads(self.body)["files"]
+                ]
+            },
+        )
 
     def lfs_batch(self, wanted):
         def action(entry):
             if entry["oid"] in self.hub.stored:
                 return {}
-            return {"actions": {"upload": {"href": f"{self.hub.cdn}/cdn/{entry['oid']}"},
-                                "verify": {"href": f"{self.hub.url}/verify"}}}
+            return {
+                "actions": {
+                    "upload": {"href": f"{self.hub.cdn}/cdn/{entry['oid']}"},
+                    "verify": {"href": f"{self.hub.url}/verify"},
+                }
+            }
 
         self.send(200, {"transfer": "basic", "objects": [entry | action(entry) for entry in wanted["objects"]]})
 
@@ -264,8 +286,16 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_content(file, content, headers | {"ETag": f'"{digest}"'})
         self.hub.stored[digest] = content
         size = self.hub.claimed.get(file, len(content))
-        return self.send(302, {}, headers | {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(size),
-                                             "Location": f"{self.hub.cdn}/cdn/{file}/{digest}"})
+        return self.send(
+            302,
+            {},
+            headers
+            | {
+                "X-Linked-ETag": f'"{digest}"',
+                "X-Linked-Size": str(size),
+                "Location": f"{self.hub.cdn}/cdn/{file}/{digest}",
+            },
+        )
 
     def send_content(self, name, content, headers=None):
         """A file, from where a Range begins, and broken off where `cut` says."""
@@ -273,7 +303,7 @@ class Handler(BaseHTTPRequestHandler):
         whole, begin = len(content), self.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
         if begin:
             self.hub.ranges.append(self.headers["Range"])
-            content, headers = content[int(begin):], headers | {"Content-Range": f"bytes {begin}-{whole - 1}/{whole}"}
+            content, headers = content[int(begin) :], headers | {"Content-Range": f"bytes {begin}-{whole - 1}/{whole}"}
         self.send_response(206 if begin else 200)
         for key, value in {**headers, "Content-Length": str(len(content)), "Accept-Ranges": "bytes"}.items():
             self.send_header(key, value)
@@ -281,7 +311,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if name in self.hub.cut:
-            self.wfile.write(content[:self.hub.cut.pop(name)])
+            self.wfile.write(content[: self.hub.cut.pop(name)])
             self.close_connection = True
             return
         self.wfile.write(content)
@@ -289,8 +319,11 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status, value, headers=None):
         content = json.dumps(value).encode()
         self.send_response(status)
-        for key, text in {"Content-Type": "application/json", "Content-Length": str(len(content)),
-                          **(headers or {})}.items():
+        for key, text in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            **(headers or {}),
+        }.items():
             self.send_header(key, text)
         self.end_headers()
         if self.command != "HEAD":

@@ -12,9 +12,16 @@ import importlib
 
 __version__ = "0.1.0"
 
-_HOMES = {"load_generator": "zoo.generator", "Generator": "zoo.generator", "GAN": "zoo.gan", "Recipe": "zoo.recipe",
-          "load_recipe": "zoo.recipe", "train": "zoo.training", "finetune": "zoo.finetuning",
-          "evaluate": "zoo.evaluation"}
+_HOMES = {
+    "load_generator": "zoo.checkpoints.generator",
+    "Generator": "zoo.checkpoints.generator",
+    "GAN": "zoo.step.gan",
+    "Recipe": "zoo.recipe",
+    "load_recipe": "zoo.recipe",
+    "train": "zoo.training.loop",
+    "finetune": "zoo.training.finetuning",
+    "evaluate": "zoo.evaluation.evaluate",
+}
 
 __all__ = ["__version__", *_HOMES]
 

@@ -1,15 +1,15 @@
 """The few operations in which TensorFlow and JAX differ; everything else is `keras.ops`.
 
-    value_and_grad(function, variables, state)   the loss, what came with it, and its gradients
-    input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
-    conv_transpose(x, kernel)             of stride 2, with gradients that are fast on GPUs
-    compiled(function, state)             a function of arrays that reads variables, compiled; it changes none
-    replicas()                            copies of the model that train together
-    devices()                             devices that share a batch
-    workers()                             processes that train together
-    is_chief()                            whether this process is the one that writes
-    Engine(gan)                           runs the compiled `gan.update` on numpy batches
-    strategy(name)                        the devices to run on
+value_and_grad(function, variables, state)   the loss, what came with it, and its gradients
+input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
+conv_transpose(x, kernel)             of stride 2, with gradients that are fast on GPUs
+compiled(function, state)             a function of arrays that reads variables, compiled; it changes none
+replicas()                            copies of the model that train together
+devices()                             devices that share a batch
+workers()                             processes that train together
+is_chief()                            whether this process is the one that writes
+Engine(gan)                           runs the compiled `gan.update` on numpy batches
+strategy(name)                        the devices to run on
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ except (ImportError, ValueError) as error:
     remedy = "pip install tensorflow, or pip install jax and set KERAS_BACKEND=jax"
     if installed:
         remedy = "set " + " or ".join(f"KERAS_BACKEND={name}" for name in installed)
-    raise ValueError(f"ganzoo runs on TensorFlow and JAX ({error}); {remedy}. "
-                     f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}") from None
+    raise ValueError(
+        f"ganzoo runs on TensorFlow and JAX ({error}); {remedy}. "
+        f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}"
+    ) from None
 
 if keras.backend.backend() == "tensorflow":
     from zoo.backend import tensorflow as chosen
@@ -46,5 +48,15 @@ strategy = chosen.strategy
 value_and_grad = chosen.value_and_grad
 workers = chosen.workers
 
-__all__ = ["Engine", "compiled", "conv_transpose", "devices", "input_gradient", "is_chief", "replicas", "strategy",
-           "value_and_grad", "workers"]
+__all__ = [
+    "Engine",
+    "compiled",
+    "conv_transpose",
+    "devices",
+    "input_gradient",
+    "is_chief",
+    "replicas",
+    "strategy",
+    "value_and_grad",
+    "workers",
+]

@@ -34,7 +34,8 @@ def value_and_grad(function, variables: list, state: list):
         return loss, (extra, [scope.get_current_value(variable) for variable in others])
 
     (loss, (extra, after)), gradients = jax.value_and_grad(pure, has_aux=True)(
-        [variable.value for variable in variables], [variable.value for variable in others])
+        [variable.value for variable in variables], [variable.value for variable in others]
+    )
     for variable, value in zip(others, after, strict=True):
         variable.assign(value)
     return (loss, extra), gradients
@@ -115,8 +116,10 @@ class Strategy:
 def strategy(name: str = "auto") -> Strategy:
     """One device ("none"), all of them ("mirrored"), or all if there are several ("auto"); ValueError otherwise."""
     if name not in STRATEGIES:
-        raise ValueError(f"the strategy {name!r} belongs to tf.distribute, which needs KERAS_BACKEND=tensorflow; JAX "
-                         f"has {', '.join(STRATEGIES)}. Received: {name!r}")
+        raise ValueError(
+            f"the strategy {name!r} belongs to tf.distribute, which needs KERAS_BACKEND=tensorflow; JAX "
+            f"has {', '.join(STRATEGIES)}. Received: {name!r}"
+        )
     return Strategy(name == "mirrored" or (name == "auto" and len(jax.devices()) > 1))
 
 
@@ -139,8 +142,10 @@ class Engine:
         """Sends a batch on its way to the devices, its rows split over them, and does not wait; for any thread."""
         if self._distribution is None:
             return jax.device_put(batch)
-        return {name: keras.distribution.distribute_tensor(value, self._distribution.get_data_layout(value.shape))
-                for name, value in batch.items()}
+        return {
+            name: keras.distribution.distribute_tensor(value, self._distribution.get_data_layout(value.shape))
+            for name, value in batch.items()
+        }
 
     def run(self, players: tuple[str, ...], batch: dict) -> dict:
         """One training step in which the given players ("d", "g") move; returns scalar logs, not waited for.

@@ -92,8 +92,10 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     if name == "multi-worker":
         if "TF_CONFIG" not in os.environ:
-            raise ValueError("multi-worker training reads the cluster from the environment variable TF_CONFIG; set it "
-                             "in every worker. Received: no TF_CONFIG")
+            raise ValueError(
+                "multi-worker training reads the cluster from the environment variable TF_CONFIG; set it "
+                "in every worker. Received: no TF_CONFIG"
+            )
         return tf.distribute.MultiWorkerMirroredStrategy()
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
@@ -178,6 +180,7 @@ class Engine:
         def rows(value):
             size = len(value) // count
             return self._strategy.experimental_distribute_values_from_function(
-                lambda context: tf.convert_to_tensor(value[context.replica_id_in_sync_group * size:][:size]))
+                lambda context: tf.convert_to_tensor(value[context.replica_id_in_sync_group * size :][:size])
+            )
 
         return {name: rows(value) for name, value in batch.items()}

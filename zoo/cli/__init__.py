@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import zoo
-from zoo.cli import card, doctor, draw, evaluate, publish, train
+from zoo.cli import card, doctor, draw, evaluate, names, publish, train
 from zoo.cli.terminal import Group
 
 
@@ -25,7 +25,19 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (draw.list_, draw.show, draw.sample, draw.interpolate, train.train, train.finetune,
-                doctor.doctor, evaluate.evaluate, evaluate.compare, card.card, publish.export, publish.push,
-                publish.pull):
+for command in (
+    names.list_,
+    names.show,
+    draw.sample,
+    draw.interpolate,
+    train.train,
+    train.finetune,
+    doctor.doctor,
+    evaluate.evaluate,
+    evaluate.compare,
+    card.card,
+    publish.export,
+    publish.push,
+    publish.pull,
+):
     main.add_command(command)

@@ -23,7 +23,7 @@ def doctor(run: str, write_recipe: str | None, out: str | None) -> None:
     """
     import tomli_w
 
-    from zoo import files
+    from zoo.files import atomic
     from zoo.watch import report
     from zoo.watch.diagnosis import diagnose
 
@@ -31,16 +31,16 @@ def doctor(run: str, write_recipe: str | None, out: str | None) -> None:
         if file and not file.endswith(suffixes):
             raise ValueError(f"the name of that file ends in {' or '.join(suffixes)}. Received: {file!r}")
         if file:
-            files.require_writable_file(Path(file))
+            atomic.require_writable_file(Path(file))
     diagnosis = diagnose(run)
     if out:
-        with files.replacing(Path(out)) as temporary:
+        with atomic.replacing(Path(out)) as temporary:
             temporary.write_text(report.page(diagnosis) if out.endswith(".html") else report.markdown(diagnosis))
         say(f"wrote {out}: {diagnosis.verdict}")
     else:
         click.echo(report.markdown(diagnosis), nl=False)
     if write_recipe:
-        with files.replacing(Path(write_recipe)) as temporary:
+        with atomic.replacing(Path(write_recipe)) as temporary:
             better = diagnosis.better.replace(name=Path(write_recipe).stem)  # which names its run's folder too
             temporary.write_text(tomli_w.dumps(better.to_dict()))
         say(f"wrote {write_recipe}, with {len(diagnosis.changes)} change{'s' * (len(diagnosis.changes) != 1)}")

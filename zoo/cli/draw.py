@@ -1,72 +1,13 @@
-"""ganzoo list, show, sample, interpolate."""
+"""ganzoo sample, interpolate."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 import zoo
 from zoo.cli.terminal import load_backend, progress
-
-
-@click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-def list_(as_json: bool) -> None:
-    """Lists the recipes and the trained checkpoints.
-
-    \b
-    ganzoo list
-    ganzoo list --json
-    """
-    from zoo import hub, recipe
-
-    trained = set(hub.shipped())
-    rows = []
-    for name in recipe.names():
-        loaded = recipe.load(name)
-        rows.append({"name": name, "network": loaded.model.network, "data": loaded.data.source,
-                     "resolution": loaded.data.resolution, "channels": loaded.data.channels,
-                     "checkpoint": name in trained})
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    click.echo(f"{'recipe':32}{'data':24}{'size':14}checkpoint")
-    for row in rows:
-        size = f"{row['resolution']}x{row['resolution']}x{row['channels']}"
-        click.echo(f"{row['name']:32}{row['data'] or '--data':24}{size:14}{'trained' if row['checkpoint'] else '-'}")
-
-
-@click.command()
-@click.argument("name")
-def show(name: str) -> None:
-    """Shows a recipe, and where a trained checkpoint of it comes from. NAME: a recipe, a checkpoint or a run.
-
-    \b
-    ganzoo show dcgan-fashion-mnist
-    ganzoo show runs/my-run
-    """
-    import tomli_w
-
-    from zoo import checkpoint, hub, recipe
-
-    if name in hub.shipped() or hub.is_address(name) or Path(name).is_dir():
-        opened = checkpoint.open_checkpoint(hub.resolve(name))
-        info = opened.info
-        click.echo(f"# {opened.path}")
-        for key in ("images", "step", "kid", "backend", "processor"):
-            click.echo(f"# {key}: {checkpoint.printable(info.get(key))}")
-        if isinstance(info.get("data"), dict):
-            source, count = (checkpoint.printable(info["data"].get(key)) for key in ("source", "images"))
-            click.echo(f"# data: {source}, {count} images")
-        for file, entry in info["files"].items():
-            click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
-        click.echo()
-        loaded = opened.recipe
-    else:
-        loaded = recipe.load(name)
-    click.echo(tomli_w.dumps(loaded.to_dict()).rstrip())
 
 
 @click.command()
@@ -84,9 +25,9 @@ def sample(name: str, count: int, seed: int, truncation: float, scale: int, out:
     ganzoo sample hf://my-name/my-gan -n 10000 -o images/
     ganzoo sample runs/my-run -n 50000 --seed 1 -o images.npz
     """
-    from zoo import output
+    from zoo.cli import samples
 
-    write = output.writer(out, count, scale)
+    write = samples.writer(out, count, scale)
     load_backend()
     generator = zoo.load_generator(name)
     write(progress(generator.batches(count, seed, truncation), count))
@@ -108,16 +49,16 @@ def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float,
     ganzoo interpolate dcgan-fashion-mnist
     ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
     """
-    from zoo import files, pictures
+    from zoo.files import atomic, pictures
 
     if not out.endswith((".gif", ".png")):
         raise ValueError(f"the walk is written as .gif or .png. Received: {out!r}")
-    files.require_writable_file(Path(out))
+    atomic.require_writable_file(Path(out))
     load_backend()
     images = zoo.load_generator(name).interpolate(steps, stops, seed, truncation)
     if out.endswith(".gif"):
         pictures.gif([pictures.grid(image[None], scale=scale) for image in images], Path(out), last_milliseconds=120)
     else:
-        with files.replacing(Path(out)) as temporary:
+        with atomic.replacing(Path(out)) as temporary:
             pictures.grid(images, columns=-(-steps // stops), scale=scale).save(temporary, "PNG")
     click.echo(f"wrote {steps} steps to {out}")

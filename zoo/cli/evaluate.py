@@ -12,17 +12,39 @@ from zoo.cli.terminal import load_backend, say
 
 OPTIONS = [
     click.option("--data", help="tfds:NAME, a folder of images or an .npz file.  [default: the training data]"),
-    click.option("--extractor", "extractors", multiple=True, default=["efficientnet-lite0"], show_default=True,
-                 type=click.Choice(["efficientnet-lite0", "inception", "classifier"]), help="May be repeated."),
-    click.option("-n", "--images", default=10_000, show_default=True, type=click.IntRange(min=10),
-                 help="How many to generate, and real ones to compare with."),
+    click.option(
+        "--extractor",
+        "extractors",
+        multiple=True,
+        default=["efficientnet-lite0"],
+        show_default=True,
+        type=click.Choice(["efficientnet-lite0", "inception", "classifier"]),
+        help="May be repeated.",
+    ),
+    click.option(
+        "-n",
+        "--images",
+        default=10_000,
+        show_default=True,
+        type=click.IntRange(min=10),
+        help="How many to generate, and real ones to compare with.",
+    ),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Sampling seeds 0, 1, ..."),
-    click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1),
-                 help="StyleGAN-lite's psi."),
-    click.option("--weights", default="ema", show_default=True, type=click.Choice(["ema", "raw"]),
-                 help="The average, or in a run the generator that is trained itself."),
-    click.option("--fit", type=click.Choice(["crop", "pad"]),
-                 help="How real images reach the size of the generated.  [default: as in training; crop for files]"),
+    click.option(
+        "--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi."
+    ),
+    click.option(
+        "--weights",
+        default="ema",
+        show_default=True,
+        type=click.Choice(["ema", "raw"]),
+        help="The average, or in a run the generator that is trained itself.",
+    ),
+    click.option(
+        "--fit",
+        type=click.Choice(["crop", "pad"]),
+        help="How real images reach the size of the generated.  [default: as in training; crop for files]",
+    ),
     click.option("--data-dir", help="Where TFDS keeps its data sets."),
 ]
 
@@ -50,17 +72,19 @@ def evaluate(name, out, **options) -> None:
     ganzoo evaluate dcgan-fashion-mnist --extractor efficientnet-lite0 --extractor classifier
     ganzoo evaluate my/generated/images --data my/real/images
     """
-    from zoo import files
+    from zoo.files import atomic
 
-    files.require_writable_file(Path(out))
+    atomic.require_writable_file(Path(out))
     result = _evaluate(name, options)
-    with files.replacing(Path(out)) as temporary:
+    with atomic.replacing(Path(out)) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
     for evaluation in result["evaluations"]:
         click.echo("\n".join(table(evaluation)))
     similarity = result["ms_ssim"]
-    click.echo(f"MS-SSIM of {similarity['pairs']:,} random pairs: generated {similarity['generated']:.4f}, real "
-               f"{similarity['real']:.4f} (higher is less diverse)")
+    click.echo(
+        f"MS-SSIM of {similarity['pairs']:,} random pairs: generated {similarity['generated']:.4f}, real "
+        f"{similarity['real']:.4f} (higher is less diverse)"
+    )
     say(f"wrote {out}, with the protocol")
 
 
@@ -75,22 +99,25 @@ def compare(names, out, **options) -> None:
     ganzoo compare dcgan-fashion-mnist runs/mine
     ganzoo compare runs/a runs/b runs/c --data tfds:cifar10 -n 5000 -o abc.png
     """
-    from zoo import files, pictures
-    from zoo.card.wording import measured, number
-    from zoo.metrics.scores import ERROR
+    from zoo.evaluation.metrics.scores import ERROR
+    from zoo.files import atomic, pictures
+    from zoo.publish.card.wording import measured, number
 
     if not out.endswith(".png"):
         raise ValueError(f"the chart is written as .png. Received: {out!r}")
-    files.require_writable_file(Path(out))
+    atomic.require_writable_file(Path(out))
     results = {}
     for name in dict.fromkeys(names):
         say(name)
         results[name] = _evaluate(name, options)
-        with files.replacing(Path(out).with_suffix(".json")) as temporary:  # after each: a later one may fail
+        with atomic.replacing(Path(out).with_suffix(".json")) as temporary:  # after each: a later one may fail
             temporary.write_text(json.dumps(results, indent=2) + "\n")
     pictures.comparison(results, Path(out))
-    protocols = {(part["real"]["fingerprint"], part["generated_count"]) for result in results.values()
-                 for part in result["evaluations"]}
+    protocols = {
+        (part["real"]["fingerprint"], part["generated_count"])
+        for result in results.values()
+        for part in result["evaluations"]
+    }
     if len(protocols) > 1:
         say("warning: not all were compared with the same images, or with as many; their scores do not compare")
     for i, extractor in enumerate(options["extractors"]):
@@ -107,25 +134,38 @@ def compare(names, out, **options) -> None:
 
 def _evaluate(name: str, options: dict) -> dict:
     load_backend()
-    return zoo.evaluate(name, options["data"], extractor=options["extractors"], images=options["images"],
-                        seeds=range(options["seeds"]), truncation=options["truncation"], weights=options["weights"],
-                        fit=options["fit"], data_dir=options["data_dir"], notify=say)
+    return zoo.evaluate(
+        name,
+        options["data"],
+        extractor=options["extractors"],
+        images=options["images"],
+        seeds=range(options["seeds"]),
+        truncation=options["truncation"],
+        weights=options["weights"],
+        fit=options["fit"],
+        data_dir=options["data_dir"],
+        notify=say,
+    )
 
 
 def table(evaluation: dict) -> list[str]:
     """The lines that a person reads of one extractor's evaluation."""
-    from zoo.card.wording import measured, number
+    from zoo.publish.card.wording import measured, number
 
     extractor, real = evaluation["extractor"], evaluation["real"]
-    lines = [f"{extractor['name']} ({extractor['resizer']}), {evaluation['generated_count']:,} generated against "
-             f"{real['count']:,} of {real['source']} ({real['split']})",
-             f"{'':32}{'generated':>22}{'floor':>12}{'ratio':>9}"]
+    lines = [
+        f"{extractor['name']} ({extractor['resizer']}), {evaluation['generated_count']:,} generated against "
+        f"{real['count']:,} of {real['source']} ({real['split']})",
+        f"{'':32}{'generated':>22}{'floor':>12}{'ratio':>9}",
+    ]
     for name, score in evaluation["scores"].items():
         ratio = "" if score["ratio"] is None else f"{score['ratio']:.2f}"
         lines.append(f"{name:32}{measured(score):>22}{number(score['floor']):>12}{ratio:>9}")
     if "class_shares" in evaluation:
         shares = evaluation["class_shares"]
         lines.append(f"shares of the classes (the classifier is right on {shares['accuracy']:.1%} of held-out images)")
-        lines += [f"  {name:30}{real:>10.1%} real{drawn:>10.1%} generated" for name, real, drawn in
-                  zip(shares["classes"], shares["real"], shares["generated"], strict=True)]
+        lines += [
+            f"  {name:30}{real:>10.1%} real{drawn:>10.1%} generated"
+            for name, real, drawn in zip(shares["classes"], shares["real"], shares["generated"], strict=True)
+        ]
     return lines

@@ -21,7 +21,7 @@ def export(name: str, format_: str, out: str, license: str | None) -> None:
     ganzoo export dcgan-fashion-mnist --format onnx -o generator.onnx
     """
     load_backend()
-    from zoo import export as exporting
+    from zoo.publish import export as exporting
 
     exporting.export(name, format_, out, notify=say, license=license)
     say(f"wrote {out}")
@@ -44,10 +44,11 @@ def push(name, repository, private, revision, message, license) -> None:
     ganzoo push runs/mine my-name/my-gan --revision smaller -m "Fewer channels"
     """
     load_backend()
-    from zoo import push as pushing
+    from zoo.publish import push as pushing
 
-    address = pushing.push(name, repository, private=private, revision=revision, message=message, license=license,
-                           notify=say)
+    address = pushing.push(
+        name, repository, private=private, revision=revision, message=message, license=license, notify=say
+    )
     say(f"draw from it with: ganzoo sample {address}")
 
 
@@ -61,6 +62,6 @@ def pull(name: str, out: str | None) -> None:
     ganzoo pull hf://my-name/my-gan
     ganzoo pull hf://my-name/my-gan@v1 -o my-gan/
     """
-    from zoo import hub
+    from zoo.checkpoints import resolve
 
-    say(f"{name} is in {hub.pull(name, out)}")
+    say(f"{name} is in {resolve.pull(name, out)}")

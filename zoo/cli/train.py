@@ -34,7 +34,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
     ganzoo train stylegan-lite-cifar10 --dry-run
     """
     from zoo import recipe as recipes
-    from zoo.run import Run
+    from zoo.checkpoints.run import Run
 
     if bool(recipe) == bool(resume):
         raise click.UsageError("give either a RECIPE or --resume RUN.")
@@ -51,8 +51,10 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
         _dry_run(loaded)
         return
     if not loaded.data.source:
-        raise ValueError("this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
-                         f"Received: {recipe!r} without --data")
+        raise ValueError(
+            "this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
+            f"Received: {recipe!r} without --data"
+        )
     load_backend()
     _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, notify=say))
 
@@ -77,13 +79,24 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
     ganzoo finetune stylegan-lite-fashion-mnist --data my/images
     ganzoo finetune wgan-gp-fashion-mnist --data digits.npz --images 60000
     """
-    from zoo import hub
     from zoo import recipe as recipes
+    from zoo.checkpoints import resolve
 
-    out = out or str(Path("runs") / f"{hub.label(name)}-finetuned")
+    out = out or str(Path("runs") / f"{resolve.label(name)}-finetuned")
     load_backend()
-    _tell(zoo.finetune(name, data, out, images=images, freeze_d=freeze_d, overrides=recipes.parse_overrides(settings),
-                       data_dir=data_dir, strategy=strategy, notify=say))
+    _tell(
+        zoo.finetune(
+            name,
+            data,
+            out,
+            images=images,
+            freeze_d=freeze_d,
+            overrides=recipes.parse_overrides(settings),
+            data_dir=data_dir,
+            strategy=strategy,
+            notify=say,
+        )
+    )
 
 
 def _tell(run) -> None:
@@ -97,14 +110,16 @@ def _tell(run) -> None:
 def _dry_run(recipe) -> None:
     import tomli_w
 
-    from zoo import machine
-    from zoo.estimate import estimate
+    from zoo.backend import device
+    from zoo.training.estimate import estimate
 
     needs = estimate(recipe)
     click.echo(tomli_w.dumps(recipe.to_dict()))
     plan = recipe.schedule
     click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
-    click.echo(f"# computed in {machine.precision(recipe.precision)}")
+    click.echo(f"# computed in {device.precision(recipe.precision)}")
     click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
-    click.echo(f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
-               f"{needs['weights_bytes'] / 2**20:,.0f} MiB")
+    click.echo(
+        f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
+        f"{needs['weights_bytes'] / 2**20:,.0f} MiB"
+    )

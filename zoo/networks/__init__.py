@@ -12,12 +12,7 @@ import keras
 from zoo.networks import dcgan, sngan, stylegan_lite, wgan_gp
 from zoo.recipe import Recipe
 
-NETWORKS = {
-    "dcgan": dcgan,
-    "wgan-gp": wgan_gp,
-    "sngan": sngan,
-    "stylegan-lite": stylegan_lite,
-}
+NETWORKS = {"dcgan": dcgan, "wgan-gp": wgan_gp, "sngan": sngan, "stylegan-lite": stylegan_lite}
 
 
 def build(recipe: Recipe, precision: str | None = None) -> tuple[keras.Model, keras.Model]:
@@ -26,11 +21,14 @@ def build(recipe: Recipe, precision: str | None = None) -> tuple[keras.Model, ke
     keras.config.set_dtype_policy(precision or recipe.precision)
     try:
         return NETWORKS[recipe.model.network].build(
-            recipe.model, recipe.data.resolution, recipe.data.channels, recipe.seed)
+            recipe.model, recipe.data.resolution, recipe.data.channels, recipe.seed
+        )
     except MemoryError:
         sizes = {name: getattr(recipe.model, name) for name in ("g_channels", "d_channels", "latent_dim")}
-        raise ValueError(f"the networks do not fit in memory; make model.g_channels, model.d_channels or "
-                         f"model.latent_dim smaller. Received: {sizes}") from None
+        raise ValueError(
+            f"the networks do not fit in memory; make model.g_channels, model.d_channels or "
+            f"model.latent_dim smaller. Received: {sizes}"
+        ) from None
     finally:
         keras.config.set_dtype_policy(before)
 

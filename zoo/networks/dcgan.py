@@ -19,7 +19,7 @@ import keras
 from keras import layers
 
 from zoo import backend
-from zoo.layers import Initializers
+from zoo.networks.parts.layers import Initializers
 from zoo.recipe import Model
 
 
@@ -29,8 +29,13 @@ def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[kera
     doublings = {32: 3, 64: 4, 128: 5}[resolution]
 
     def normalise(x, name, slope):
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=init.normal(0.02, mean=1.0),
-                                      synchronized=backend.replicas() > 1, name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=1e-5,
+            gamma_initializer=init.normal(0.02, mean=1.0),
+            synchronized=backend.replicas() > 1,
+            name=f"{name}_norm",
+        )(x)
         return layers.LeakyReLU(slope, name=f"{name}_relu")(x)
 
     z = keras.Input((model.latent_dim,), name="z")
@@ -40,8 +45,9 @@ def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[kera
     x = normalise(x, "project", slope=0.0)
     for size in (8, 16, 32, 64)[: doublings - 1]:
         width //= 2
-        x = layers.Conv2DTranspose(width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02),
-                                   name=f"up{size}")(x)
+        x = layers.Conv2DTranspose(
+            width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"up{size}"
+        )(x)
         x = normalise(x, f"up{size}", slope=0.0)
     x = layers.Conv2DTranspose(channels, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="to_image")(x)
     generator = keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
@@ -50,10 +56,11 @@ def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[kera
     width = model.d_channels
     x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="from_image")(image)
     x = layers.LeakyReLU(0.2, name="from_image_relu")(x)
-    for size in (32, 16, 8, 4)[5 - doublings:]:
+    for size in (32, 16, 8, 4)[5 - doublings :]:
         width *= 2
-        x = layers.Conv2D(width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02),
-                          name=f"down{size}")(x)
+        x = layers.Conv2D(
+            width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"down{size}"
+        )(x)
         x = normalise(x, f"down{size}", slope=0.2)
     x = layers.Flatten(name="flatten")(x)
     logit = layers.Dense(1, dtype="float32", kernel_initializer=init.normal(0.02), name="logit")(x)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import keras
 
-from zoo.layers import Initializers, SNConv2D, SNConvPool2D, SNDense
-from zoo.networks.resnet import build_discriminator, build_generator
+from zoo.networks.parts.layers import Initializers, SNConv2D, SNConvPool2D, SNDense
+from zoo.networks.parts.resnet import build_discriminator, build_generator
 from zoo.recipe import Model
 
 

@@ -31,7 +31,7 @@ import math
 import keras
 from keras import layers, ops
 
-from zoo.layers import ConvPool2D, Initializers, UpConv2D
+from zoo.networks.parts.layers import ConvPool2D, Initializers, UpConv2D
 from zoo.recipe import Model
 
 register = keras.saving.register_keras_serializable(package="zoo")
@@ -60,7 +60,7 @@ def noise_size(resolution: int) -> int:
 
 
 def _sizes(resolution: int) -> list[int]:
-    return [2 ** i for i in range(2, resolution.bit_length())]
+    return [2**i for i in range(2, resolution.bit_length())]
 
 
 def _layer_sizes(resolution: int) -> list[int]:
@@ -82,19 +82,32 @@ def _generator(model: Model, resolution: int, channels: int, init: Initializers)
     normalise = PixelNorm(dtype="float32", name="normalise")
     w, w_mixing = normalise(z), normalise(z_mixing)
     for i in range(1, model.mapping_layers + 1):
-        dense = EqualizedDense(model.latent_dim, multiplier=0.01, activation=leaky_relu, dtype="float32",
-                               kernel_initializer=init.normal(100.0), name=f"mapping{i}")
+        dense = EqualizedDense(
+            model.latent_dim,
+            multiplier=0.01,
+            activation=leaky_relu,
+            dtype="float32",
+            kernel_initializer=init.normal(100.0),
+            name=f"mapping{i}",
+        )
         w, w_mixing = dense(w), dense(w_mixing)
     layer_sizes = _layer_sizes(resolution)
-    styles = iter(Styles(len(layer_sizes), model.style_mixing, dtype="float32", name="styles")(
-        w, w_mixing, mixing, truncation))
+    styles = iter(
+        Styles(len(layer_sizes), model.style_mixing, dtype="float32", name="styles")(w, w_mixing, mixing, truncation)
+    )
     maps = iter(NoiseMaps(layer_sizes, name="noise_maps")(noise))
 
     def modulated(kind, x, style, filters, kernel_size, name, **options):
-        scales = EqualizedDense(x.shape[-1], dtype="float32", kernel_initializer=init.normal(1.0),
-                                bias_initializer="ones", name=f"{name}_style")(style)
-        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0),
-                    name=name, **options)(x, scales)
+        scales = EqualizedDense(
+            x.shape[-1],
+            dtype="float32",
+            kernel_initializer=init.normal(1.0),
+            bias_initializer="ones",
+            name=f"{name}_style",
+        )(style)
+        return kind(
+            filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0), name=name, **options
+        )(x, scales)
 
     x = Constant((4, 4, _width(model.g_channels, 4, resolution)), init.normal(1.0), name="constant")(z)
     image = None
@@ -110,16 +123,16 @@ def _generator(model: Model, resolution: int, channels: int, init: Initializers)
         if image is None:
             image = update
         else:
-            image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32",
-                                        name=f"up_image{size}")(image)
+            image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32", name=f"up_image{size}")(image)
             image = layers.Add(dtype="float32", name=f"image{size}")([image, update])
     return keras.Model([z, z_mixing, mixing, noise, truncation], image, name="generator")
 
 
 def _discriminator(width: int, resolution: int, channels: int, init: Initializers) -> keras.Model:
     def conv(kind, x, filters, kernel_size, name, **options):
-        return kind(filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0),
-                    name=name, **options)(x)
+        return kind(
+            filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0), name=name, **options
+        )(x)
 
     image = keras.Input((resolution, resolution, channels), name="image")
     x = conv(EqualizedConv2D, image, width, 1, "from_image", activation=leaky_relu)
@@ -130,7 +143,7 @@ def _discriminator(width: int, resolution: int, channels: int, init: Initializer
         x = layers.AveragePooling2D(2, name=f"{name}_pool")(x)
         x = conv(EqualizedConv2D, x, filters, 1, f"{name}_shortcut", use_bias=False)
         x = layers.Add(name=f"{name}_add")([h, x])
-        x = layers.Rescaling(0.5 ** 0.5, name=name)(x)
+        x = layers.Rescaling(0.5**0.5, name=name)(x)
     x = MinibatchStd(name="minibatch_std")(x)
     x = conv(EqualizedConv2D, x, filters, 3, "last", activation=leaky_relu)
     x = layers.Flatten(name="flatten")(x)
@@ -142,7 +155,7 @@ def _discriminator(width: int, resolution: int, channels: int, init: Initializer
 @register
 def leaky_relu(x):
     """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of a normal variable near 1."""
-    return ops.leaky_relu(x, 0.2) * 2.0 ** 0.5
+    return ops.leaky_relu(x, 0.2) * 2.0**0.5
 
 
 @register
@@ -262,8 +275,9 @@ class Styles(layers.Layer):
         self.count, self.share = count, share
 
     def build(self, w_shape, *_) -> None:
-        self.w_mean = self.add_weight(name="w_mean", shape=(w_shape[-1],), initializer="zeros",
-                                      trainable=False, aggregation="mean")
+        self.w_mean = self.add_weight(
+            name="w_mean", shape=(w_shape[-1],), initializer="zeros", trainable=False, aggregation="mean"
+        )
 
     def call(self, w, w_mixing, mixing, truncation, training=False):
         if training:
@@ -296,7 +310,7 @@ class NoiseMaps(layers.Layer):
     def call(self, noise):
         maps, start = [], 0
         for size in self.sizes:
-            maps.append(ops.reshape(noise[:, start:start + size * size], (-1, size, size, 1)))
+            maps.append(ops.reshape(noise[:, start : start + size * size], (-1, size, size, 1)))
             start += size * size
         return maps
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import keras
 from keras.layers import Conv2D, Dense
 
-from zoo.layers import ConvPool2D, Initializers
-from zoo.networks.resnet import build_discriminator, build_generator
+from zoo.networks.parts.layers import ConvPool2D, Initializers
+from zoo.networks.parts.resnet import build_discriminator, build_generator
 from zoo.recipe import Model
 
 

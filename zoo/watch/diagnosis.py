@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import checkpoint
 from zoo import recipe as recipes
-from zoo.run import Run
+from zoo.checkpoints import checkpoint
+from zoo.checkpoints.run import Run
 from zoo.watch.findings import Finding
-from zoo.watch.history import Entry, derive
 from zoo.watch.remedies import cured
 from zoo.watch.rules import find
+from zoo.watch.signals import Entry, derive
 
 GROWING_SECONDS = 600  # a log that was written to within these is taken to grow still
 
@@ -60,13 +60,17 @@ def diagnose(path: str | Path) -> Diagnosis:
     except ValueError as error:
         if not (run.path / "recipe.toml").is_file():
             raise
-        raise ValueError(f"this version of keras-ganzoo does not read the run's recipe, which another version wrote or "
-                         f"somebody edited ({error}) Received: {str(run.path)!r}") from None
+        raise ValueError(
+            f"this version of keras-ganzoo does not read the run's recipe, which another version wrote or "
+            f"somebody edited ({error}) Received: {str(run.path)!r}"
+        ) from None
     lines, entries = _lines(run)
     if not entries:
         why = "nothing in its log can be read" if lines else "it has logged nothing yet"
-        raise ValueError(f"the run cannot be judged: {why}; a line comes every {recipe.log.every_images:,} images. "
-                         f"Received: {str(run.path)!r}")
+        raise ValueError(
+            f"the run cannot be judged: {why}; a line comes every {recipe.log.every_images:,} images. "
+            f"Received: {str(run.path)!r}"
+        )
     findings = find(entries, recipe)
     use, notes = _checkpoints(run, findings)
     if len(entries) < lines:
@@ -82,8 +86,12 @@ def diagnose(path: str | Path) -> Diagnosis:
             state = "and seems to go on; look again later." if growing else "and was not finished."
         notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,} {state}")
     rollbacks = [entry for entry in entries if "rollback" in entry]
-    notes += [f"Rolled back from step {entry['rollback'].get('from_step')} to {entry['step']}, with half the rates: "
-              f"{entry['rollback'].get('why')}" for entry in rollbacks if isinstance(entry["rollback"], dict)]
+    notes += [
+        f"Rolled back from step {entry['rollback'].get('from_step')} to {entry['step']}, with half the rates: "
+        f"{entry['rollback'].get('why')}"
+        for entry in rollbacks
+        if isinstance(entry["rollback"], dict)
+    ]
     return Diagnosis(run.path, recipe, findings, derive(entries, recipe), use, notes, cured(recipe, findings))
 
 
@@ -106,8 +114,11 @@ def _checkpoints(run: Run, findings: list[Finding]) -> tuple[dict[str, Path], li
             checkpoint.open_checkpoint(path)
         except ValueError as error:
             return {}, [f"A checkpoint is damaged, so none is recommended: {error}"]
-    for name, path in (("best", run.best()), ("last healthy", run.healthy(min(failing, default=float("inf")))),
-                       ("latest", run.latest())):
+    for name, path in (
+        ("best", run.best()),
+        ("last healthy", run.healthy(min(failing, default=float("inf")))),
+        ("latest", run.latest()),
+    ):
         if path:
             use[name] = path
     if not use:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zoo.recipe import Recipe
-from zoo.watch.history import Entry
+from zoo.watch.signals import Entry
 
 LEVELS = ("note", "warn", "stop")
 ABOVE, BELOW = "above", "below"
@@ -64,8 +64,10 @@ class Finding:
 
     def __str__(self) -> str:
         rule = self.rule
-        return (f"{rule.name}: {rule.meaning} ({rule.signal} {self.value:.3g}, {rule.side} {rule.threshold:g} "
-                f"since step {self.first_step})")
+        return (
+            f"{rule.name}: {rule.meaning} ({rule.signal} {self.value:.3g}, {rule.side} {rule.threshold:g} "
+            f"since step {self.first_step})"
+        )
 
 
 def judge(rule: Rule, derived: list[Entry], recipe: Recipe) -> Finding | None:
@@ -77,6 +79,11 @@ def judge(rule: Rule, derived: list[Entry], recipe: Recipe) -> Finding | None:
         streak = [*streak, entry] if rule.beyond(entry) else []
         if len(streak) == rule.entries:
             values = [entry[rule.signal] for entry in streak]
-            return Finding(rule, max(values) if rule.side == ABOVE else min(values), streak[0]["step"], entry["step"],
-                           rule.beyond(judged[-1]))
+            return Finding(
+                rule,
+                max(values) if rule.side == ABOVE else min(values),
+                streak[0]["step"],
+                entry["step"],
+                rule.beyond(judged[-1]),
+            )
     return None

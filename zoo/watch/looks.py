@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.metrics.ms_ssim import pair_similarity
-from zoo.metrics.spectrum import checkerboard
+from zoo.evaluation.metrics.ms_ssim import pair_similarity
+from zoo.evaluation.metrics.spectrum import checkerboard
 
 BINS = 20
 CELLS = 8  # images are compared as CELLS x CELLS means of pixels
@@ -31,16 +31,16 @@ class Reference:
     def compare(self, images: np.ndarray) -> dict[str, float]:
         """Signals of other images [M, H, W, C] in [-1, 1]:
 
-            diversity     mean distance of pairs over that of real pairs; 1 is healthy, 0 one image
-            duplicates    share that has a near-duplicate: nearer than a tenth of the median real neighbour
-            ndb           share of bins whose share differs by more than 3 standard errors (Richardson and Weiss 2018,
-                          arXiv:1805.12462)
-            empty_bins    share of the real images whose bin no image falls into
-            ms_ssim       random pairs', less that of real images (Odena 2017, arXiv:1610.09585): above 0, less variety
-            checkerboard  decibels by which the stride frequencies stand out more than in real images
-            saturated     share of pixels at the ends of the range, minus that of real images
-            mean_gap      mean minus that of real images
-            contrast      standard deviation over that of real images
+        diversity     mean distance of pairs over that of real pairs; 1 is healthy, 0 one image
+        duplicates    share that has a near-duplicate: nearer than a tenth of the median real neighbour
+        ndb           share of bins whose share differs by more than 3 standard errors (Richardson and Weiss 2018,
+                      arXiv:1805.12462)
+        empty_bins    share of the real images whose bin no image falls into
+        ms_ssim       random pairs', less that of real images (Odena 2017, arXiv:1610.09585): above 0, less variety
+        checkerboard  decibels by which the stride frequencies stand out more than in real images
+        saturated     share of pixels at the ends of the range, minus that of real images
+        mean_gap      mean minus that of real images
+        contrast      standard deviation over that of real images
         """
         images = np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
         features = cells(images)
@@ -71,24 +71,25 @@ def cells(images: np.ndarray) -> np.ndarray:
 
 def kmeans(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Lloyd's algorithm: centres [count, F], fewer when there are fewer different features."""
-    centres = np.unique(features[rng.permutation(len(features))[:8 * count]], axis=0)
+    centres = np.unique(features[rng.permutation(len(features))[: 8 * count]], axis=0)
     centres = centres[rng.permutation(len(centres))[:count]]
     for _ in range(ROUNDS):
         labels = nearest(features, centres)
-        centres = np.stack([features[labels == i].mean(axis=0) if (labels == i).any() else centre
-                            for i, centre in enumerate(centres)])
+        centres = np.stack(
+            [features[labels == i].mean(axis=0) if (labels == i).any() else centre for i, centre in enumerate(centres)]
+        )
     return centres
 
 
 def nearest(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """The index of the nearest centre of each feature."""
-    return np.argmin((centres ** 2).sum(axis=1) - 2.0 * features @ centres.T, axis=1)
+    return np.argmin((centres**2).sum(axis=1) - 2.0 * features @ centres.T, axis=1)
 
 
 def distances(features: np.ndarray) -> np.ndarray:
     """Euclidean distances [N, N] of all pairs."""
     centred = (features - features.mean(axis=0)).astype(np.float64)
-    squares = (centred ** 2).sum(axis=1)
+    squares = (centred**2).sum(axis=1)
     return np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * centred @ centred.T, 0.0))
 
 

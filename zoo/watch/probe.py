@@ -7,8 +7,9 @@ import functools
 import numpy as np
 from keras import ops
 
-from zoo import augment, backend, data, networks, noise
-from zoo.gan import GAN
+from zoo import backend, data, networks
+from zoo.step import augment, noise
+from zoo.step.gan import GAN
 from zoo.watch import looks
 
 SAMPLES = 256  # fixed latents, to look at
@@ -86,7 +87,8 @@ class Probe:
         gradients = backend.input_gradient(objectives, ops.concatenate([between, samples[few]]))
         return logits | {
             "samples": ops.cast(samples, "float32"),
-            "slopes": gradients[:DIFFERENTIATED], "image_gradients": gradients[DIFFERENTIATED:],
+            "slopes": gradients[:DIFFERENTIATED],
+            "image_gradients": gradients[DIFFERENTIATED:],
             "range": ops.stack([ops.min(plain), ops.max(plain), ops.min(samples), ops.max(samples)]),
         }
 
@@ -97,8 +99,10 @@ class Probe:
         means = {kind: values.mean() for kind, values in logits.items()}
         signals = {f"probe_{kind}": mean for kind, mean in means.items()}
         if decision is not None:
-            signals |= {f"probe_{kind}_accuracy": np.mean(values < decision if kind == "fake" else values > decision)
-                        for kind, values in logits.items()}
+            signals |= {
+                f"probe_{kind}_accuracy": np.mean(values < decision if kind == "fake" else values > decision)
+                for kind, values in logits.items()
+            }
         signals["probe_spread"] = np.concatenate([logits["real"], logits["fake"]]).std()
         signals["separation"] = above(logits["real"], logits["fake"])
         if self.has_heldout:
@@ -112,9 +116,10 @@ class Probe:
 
     def _weights(self, step: int, fake: np.ndarray) -> dict:
         """Weights' movement and singular values, and how far the samples moved."""
-        kernels = {player: [np.asarray(v, np.float32) for v in network.trainable_variables
-                            if len(v.shape) > 1]
-                   for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))}
+        kernels = {
+            player: [np.asarray(v, np.float32) for v in network.trainable_variables if len(v.shape) > 1]
+            for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))
+        }
         flat = {player: np.concatenate([kernel.ravel() for kernel in arrays]) for player, arrays in kernels.items()}
         signals, moves = {}, {}
         for player, arrays in kernels.items():
@@ -138,18 +143,21 @@ class Probe:
     def _first_look(self, store: data.Store, rng: np.random.Generator) -> dict[str, float]:
         """Of the data, logged once:
 
-            data_images      how many there are to train on
-            data_distance    mean distance of pairs, in pixel units of the range [-1, 1]
-            data_duplicates  share of images that another one equals
-            data_shift       ndb of the training images against the held-out ones: other classes, another range
-            data_low, data_high   extremes, in [-1, 1]
+        data_images      how many there are to train on
+        data_distance    mean distance of pairs, in pixel units of the range [-1, 1]
+        data_duplicates  share of images that another one equals
+        data_shift       ndb of the training images against the held-out ones: other classes, another range
+        data_low, data_high   extremes, in [-1, 1]
         """
         images = _scaled(self.many)
         features = looks.cells(images)
-        signals = {"data_images": len(store.images),
-                   "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
-                   "data_duplicates": 1.0 - len(np.unique(self.many.reshape(len(images), -1), axis=0)) / len(images),
-                   "data_low": images.min(), "data_high": images.max()}
+        signals = {
+            "data_images": len(store.images),
+            "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
+            "data_duplicates": 1.0 - len(np.unique(self.many.reshape(len(images), -1), axis=0)) / len(images),
+            "data_low": images.min(),
+            "data_high": images.max(),
+        }
         if self.has_heldout:
             heldout = _scaled(_some(store.heldout, REAL_IMAGES, rng))
             signals["data_shift"] = looks.Reference(heldout).compare(images[:SAMPLES])["ndb"]

@@ -73,8 +73,10 @@ def _spectral(recipe: Recipe) -> dict[str, Any]:
     """SNGAN instead of DCGAN, as wide at 4 pixels, where SNGAN's channels are counted; DCGAN's are at half the size."""
     if recipe.model.network != "dcgan" or recipe.start:  # weights to start from fit one network alone
         return {}
-    widths = {f"model.{player}_channels": getattr(recipe.model, f"{player}_channels") * recipe.data.resolution // 8
-              for player in ("d", "g")}
+    widths = {
+        f"model.{player}_channels": getattr(recipe.model, f"{player}_channels") * recipe.data.resolution // 8
+        for player in ("d", "g")
+    }
     return {"model.network": "sngan", **widths} | ({"model.pyramid": True} if recipe.data.resolution == 32 else {})
 
 
@@ -84,8 +86,11 @@ def _augment(recipe: Recipe) -> dict[str, Any]:
 
 def _momentum(recipe: Recipe) -> dict[str, Any]:
     target = 0.5 if recipe.model.network == "dcgan" else 0.0
-    return {f"optimizer.{player}.beta_1": target for player in ("d", "g")
-            if getattr(recipe.optimizer, player).beta_1 > target}
+    return {
+        f"optimizer.{player}.beta_1": target
+        for player in ("d", "g")
+        if getattr(recipe.optimizer, player).beta_1 > target
+    }
 
 
 CHANGES = {
@@ -104,94 +109,118 @@ CHANGES = {
     "exploding": lambda recipe: _rates(recipe, d=0.25, g=0.25) | _lipschitz(recipe),
     "collapse": lambda recipe: _rates(recipe, g=0.5) | _lipschitz(recipe),
     "mode_dropping": lambda recipe: _lipschitz(recipe) | {"schedule.batch_size": 2 * recipe.schedule.batch_size},
-    "oscillation": lambda recipe: _momentum(recipe) | {
-        "optimizer.d.decay": "linear", "optimizer.g.decay": "linear",
-        "ema.half_life_images": 2 * recipe.ema.half_life_images},
+    "oscillation": lambda recipe: (
+        _momentum(recipe)
+        | {
+            "optimizer.d.decay": "linear",
+            "optimizer.g.decay": "linear",
+            "ema.half_life_images": 2 * recipe.ema.half_life_images,
+        }
+    ),
     "past_best": lambda recipe: {"optimizer.d.decay": "linear", "optimizer.g.decay": "linear"},
     "checkerboard": _spectral,
 }
 
 REASONS = {
-    "non_finite":
+    "non_finite": (
         "A value left the range of its number format. Smaller rates keep weights small; float32 has the digits "
-        "that bfloat16 lacks. Go on from the last healthy checkpoint.",
-    "constant_data":
+        "that bfloat16 lacks. Go on from the last healthy checkpoint."
+    ),
+    "constant_data": (
         "All images are nearly the same picture, or nearly black: look at the files, and at how they were "
-        "decoded. No setting of training helps.",
-    "data_range":
+        "decoded. No setting of training helps."
+    ),
+    "data_range": (
         "D is shown real images outside [-1, 1], while the generator ends in that range: D tells them apart "
-        "by their size alone. Scale them to [-1, 1] (Chintala's ganhacks, 1).",
-    "data_shift":
+        "by their size alone. Scale them to [-1, 1] (Chintala's ganhacks, 1)."
+    ),
+    "data_shift": (
         "The training images are of another kind than the held-out ones: one class where there should be "
         "several, data that were cut before they were shuffled, or another preparation. Put the same kind "
-        "into both.",
-    "few_images":
+        "into both."
+    ),
+    "few_images": (
         "D learns few images by heart and then tells the generator nothing. Augment what D sees: DiffAugment "
-        "(Zhao 2020, arXiv:2006.10738) or ADA (Karras 2020, arXiv:2006.06676), or start from a checkpoint.",
-    "dead_start":
+        "(Zhao 2020, arXiv:2006.10738) or ADA (Karras 2020, arXiv:2006.06676), or start from a checkpoint."
+    ),
+    "dead_start": (
         "Before the first step, all samples are equal, or D answers everything alike: weights of zero cannot "
-        "break the symmetry. Use the initial weights that the network's paper gives.",
-    "huge_start":
+        "break the symmetry. Use the initial weights that the network's paper gives."
+    ),
+    "huge_start": (
         "Before the first step, samples are saturated or D's gradients are enormous: the initial weights are "
-        "too large. Use those that the network's paper gives.",
-    "d_frozen":
+        "too large. Use those that the network's paper gives."
+    ),
+    "d_frozen": (
         "D's weights do not move: no gradient reaches them, they are not trainable, or its rate is zero. The "
-        "generator then learns to please a fixed judge.",
-    "g_frozen":
-        "The generator's weights do not move: no gradient reaches them, they are not trainable, or its rate "
-        "is zero.",
-    "swapped":
+        "generator then learns to please a fixed judge."
+    ),
+    "g_frozen": (
+        "The generator's weights do not move: no gradient reaches them, they are not trainable, or its rate is zero."
+    ),
+    "swapped": (
         "D rates generated images above real ones and stays so: real and fake are swapped in its loss, or its "
-        "sign is wrong. The generator is then told to keep away from the data.",
-    "batch_statistics":
+        "sign is wrong. The generator is then told to keep away from the data."
+    ),
+    "batch_statistics": (
         "D answers otherwise in its own update than when the generator asks it: batch normalisation over "
         "batches that mix real and fake images. Show D real and fake images in batches of their own "
-        "(Chintala's ganhacks, 4), or normalise spectrally.",
-    "d_too_fast":
+        "(Chintala's ganhacks, 4), or normalise spectrally."
+    ),
+    "d_too_fast": (
         "D's weights move too far in a step for its judgement to last until the generator uses it. Two time "
-        "scales want D faster than G by a small factor (Heusel 2017, arXiv:1706.08500), at rates near 2e-4.",
-    "g_too_fast":
+        "scales want D faster than G by a small factor (Heusel 2017, arXiv:1706.08500), at rates near 2e-4."
+    ),
+    "g_too_fast": (
         "The generator's weights move too far in a step: it leaps over what D tells it, and samples jump. "
-        "Lower its rate.",
-    "not_lipschitz":
+        "Lower its rate."
+    ),
+    "not_lipschitz": (
         "The critic's gradient is far from norm 1, so that its gap is no distance (Arjovsky 2017, "
         "arXiv:1701.07875). Give it the gradient penalty (Gulrajani 2017, arXiv:1704.00028) or spectral "
-        "normalisation.",
-    "momentum":
+        "normalisation."
+    ),
+    "momentum": (
         "A first-moment decay above 0.9 makes the two players overshoot each other: Radford 2016 "
-        "(arXiv:1511.06434) found 0.9 to oscillate and takes 0.5, later work 0.",
-    "d_weak":
+        "(arXiv:1511.06434) found 0.9 to oscillate and takes 0.5, later work 0."
+    ),
+    "d_weak": (
         "D moves far less than the generator, or tells real and fake hardly apart: what it teaches is out of "
         "date. Raise its rate (two time scales: Heusel 2017, arXiv:1706.08500) or give it more updates a "
-        "step.",
-    "d_wins":
+        "step."
+    ),
+    "d_wins": (
         "D tells all images apart, and the gradient that reaches the generated images has died: the generator "
         "can no longer learn (Arjovsky and Bottou 2017, arXiv:1701.04862). Lower D's rate and smooth D: "
         "spectral normalisation or a gradient penalty. Making D wait (schedule.wait_above) treats the symptom "
-        "alone.",
-    "memorised":
+        "alone."
+    ),
+    "memorised": (
         "D rates training images above held-out ones: it learns them by heart. Augment what it sees, or "
-        "smooth it with R1; use an earlier checkpoint.",
-    "d_chance":
+        "smooth it with R1; use an earlier checkpoint."
+    ),
+    "d_chance": (
         "D cannot tell real from fake, though samples are not good yet: its feedback is noise. Give it a "
-        "larger rate or width.",
-    "collapse":
+        "larger rate or width."
+    ),
+    "collapse": (
         "Samples are nearly the same picture for all latents. Go back to the last healthy checkpoint; a "
-        "slower generator and a smoother D make it rarer.",
-    "mode_dropping":
+        "slower generator and a smoother D make it rarer."
+    ),
+    "mode_dropping": (
         "Kinds of real images have no samples. A larger batch and a smoother D help; see recall and coverage "
-        "with `ganzoo evaluate`.",
-    "oscillation":
+        "with `ganzoo evaluate`."
+    ),
+    "oscillation": (
         "Samples keep changing while quality does not improve: the players circle each other. Less momentum, "
-        "decaying rates and a longer average damp it (Yazici 2019, arXiv:1806.04498, on averaging).",
-    "exploding":
-        "Gradients grow without bound. Lower the rates and smooth D.",
-    "past_best":
-        "Quality has been better: take the best checkpoint. Decaying rates keep a run near its best.",
-    "frozen_losses":
-        "The losses do not change any more at all: an update is disconnected, or a value is clipped.",
-    "checkerboard":
+        "decaying rates and a longer average damp it (Yazici 2019, arXiv:1806.04498, on averaging)."
+    ),
+    "exploding": ("Gradients grow without bound. Lower the rates and smooth D."),
+    "past_best": ("Quality has been better: take the best checkpoint. Decaying rates keep a run near its best."),
+    "frozen_losses": ("The losses do not change any more at all: an update is disconnected, or a value is clipped."),
+    "checkerboard": (
         "Samples have far more energy at the stride frequencies than real images: the pattern that strided "
         "transposed convolutions leave (Odena 2016, distill.pub). Networks that resample by nearest "
-        "neighbours do not have it.",
+        "neighbours do not have it."
+    ),
 }

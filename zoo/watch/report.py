@@ -45,15 +45,19 @@ def page(diagnosis: Diagnosis) -> str:
     if diagnosis.changes:
         body.append(f"<h2>What to change</h2><pre>{html.escape(chr(10).join(diagnosis.changes))}</pre>")
     if diagnosis.use:
-        rows = "".join(f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(str(path))}</code></td></tr>"
-                       for name, path in diagnosis.use.items())
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(str(path))}</code></td></tr>"
+            for name, path in diagnosis.use.items()
+        )
         body.append(f"<h2>Which checkpoint to use</h2><table>{rows}</table>")
     body += [f"<p>{html.escape(note)}</p>" for note in diagnosis.notes]
     if any(_points(diagnosis, finding.rule.signal) for finding in diagnosis.findings):
         body.append(f"<h2>Evidence</h2>{_image(evidence(diagnosis), 'signals over the steps')}")
     body += [_picture(file, caption) for file, caption in _samples(diagnosis)]
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(_title(diagnosis))}</title>'
-            f"<style>{STYLE}</style>{''.join(body)}</html>\n")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(_title(diagnosis))}</title>'
+        f"<style>{STYLE}</style>{''.join(body)}</html>\n"
+    )
 
 
 def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
@@ -61,11 +65,13 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
     rule, cure = finding.rule, remedy(finding, diagnosis.recipe)
     end = "It lasts to the end of the log." if finding.lasting else "It was over by the end of the log."
     changed = "".join(f" Set {key} = {value!r}." for key, value in cure.changes.items())
-    return [f"When: first seen at step {finding.first_step:,}, established at step {finding.step:,}. {end}",
-            f"Evidence: {rule.signal} was {finding.value:.4g}; the threshold is {rule.side} {rule.threshold:g}, "
-            f"{rule.entries} time{'s' * (rule.entries > 1)} in a row ({rule.source}).",
-            f"Confidence: {rule.confidence:.0%}.",
-            f"Remedy: {cure.reason}{changed}"]
+    return [
+        f"When: first seen at step {finding.first_step:,}, established at step {finding.step:,}. {end}",
+        f"Evidence: {rule.signal} was {finding.value:.4g}; the threshold is {rule.side} {rule.threshold:g}, "
+        f"{rule.entries} time{'s' * (rule.entries > 1)} in a row ({rule.source}).",
+        f"Confidence: {rule.confidence:.0%}.",
+        f"Remedy: {cure.reason}{changed}",
+    ]
 
 
 def evidence(diagnosis: Diagnosis) -> bytes:
@@ -94,8 +100,9 @@ def evidence(diagnosis: Diagnosis) -> bytes:
 
 
 def _points(diagnosis: Diagnosis, signal: str) -> list[tuple[int, float]]:
-    return [(entry["step"], entry[signal]) for entry in diagnosis.entries if signal in entry
-            and abs(entry[signal]) < 1e30]
+    return [
+        (entry["step"], entry[signal]) for entry in diagnosis.entries if signal in entry and abs(entry[signal]) < 1e30
+    ]
 
 
 def _samples(diagnosis: Diagnosis) -> list[tuple[Path, str]]:
@@ -106,10 +113,14 @@ def _samples(diagnosis: Diagnosis) -> list[tuple[Path, str]]:
     images_per_step = diagnosis.recipe.schedule.images_per_step
     start = min((finding.first_step for finding in diagnosis.findings), default=0) * images_per_step
     before = [file for file in files if file.stem.isdigit() and int(file.stem) <= start]
-    chosen = {files[0]: "the first samples", **({before[-1]: "before the first finding"} if before else {}),
-              files[-1]: "the latest samples"}
-    return [(file, f"{caption}, after {int(file.stem):,} images") for file, caption in chosen.items()
-            if file.stem.isdigit()]
+    chosen = {
+        files[0]: "the first samples",
+        **({before[-1]: "before the first finding"} if before else {}),
+        files[-1]: "the latest samples",
+    }
+    return [
+        (file, f"{caption}, after {int(file.stem):,} images") for file, caption in chosen.items() if file.stem.isdigit()
+    ]
 
 
 def _picture(file: Path, caption: str) -> str:

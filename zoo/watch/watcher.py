@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from zoo.data import Store
-from zoo.gan import GAN
+from zoo.step.gan import GAN
 from zoo.watch.findings import Finding
-from zoo.watch.history import Entry
 from zoo.watch.probe import Probe
 from zoo.watch.rules import find
+from zoo.watch.signals import Entry
 
 SHARE = 0.05  # of the time of training that the probe may take, its compilation aside
 

@@ -1,0 +1,288 @@
+"""Evaluation: the protocol, the floor, what moves which score, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import zoo
+from zoo import data
+from zoo.checkpoints import checkpoint
+from zoo.cli import main
+from zoo.cli.evaluate import table
+from zoo.evaluation import evaluate, features
+from zoo.evaluation.metrics import extractors
+from zoo.evaluation.metrics.extractors import classifier
+from zoo.networks import build
+from zoo.publish.card.wording import number
+
+
+class Projection:
+    """A stand-in for an extractor, fast and deterministic: 24 random directions of the images."""
+
+    name, score, resizer, weights_sha256, dimensions = "projection", "FD-projection", "none", "0" * 64, 24
+    calls = 0
+
+    def __call__(self, images):
+        type(self).calls += 1
+        flat = images.reshape(len(images), -1) / 127.5 - 1.0
+        directions = np.random.default_rng(0).standard_normal((flat.shape[1], 24)) / 8
+        values = (flat @ directions).astype(np.float32)
+        return values, values[:, :10]
+
+
+@pytest.fixture
+def projection(monkeypatch):
+    monkeypatch.setattr(extractors, "load", lambda name, store=None: Projection())
+
+
+def squares(count, seed=0, size=32):
+    """Images of one bright square each at a random place."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((count, size, size, 1), np.uint8)
+    for image in images:
+        top, left = rng.integers(2, size - 12, 2)
+        image[top : top + 8, left : left + 8] = rng.integers(100, 255)
+    return images
+
+
+@pytest.fixture
+def saved(small, images, tmp_path):
+    """A checkpoint of an untrained DCGAN, with a training state, whose recipe names the squares as its data."""
+    recipe = small("dcgan-fashion-mnist", **{"data.source": images})
+    generator, discriminator = build(recipe)
+    arrays = {
+        file: {v.path: np.asarray(v).copy() for v in network.variables}
+        for file, network in (("generator", generator), ("discriminator", discriminator))
+    }
+    arrays["training"] = {f"generator/{name}": np.zeros_like(array) for name, array in arrays["generator"].items()}
+    return checkpoint.save(tmp_path / "saved", recipe, arrays, {"name": "squares", "images": 0})
+
+
+def quiet(line):
+    pass
+
+
+def score(result, name):
+    return result["evaluations"][0]["scores"][name]
+
+
+def test_every_number_carries_its_protocol(saved, projection):
+    result = zoo.evaluate(str(saved), images=60, seeds=(0, 5), notify=quiet)
+    assert json.loads(json.dumps(result)) == result
+    described = result["generated"]
+    assert (described["name"], described["weights"], described["truncation"]) == ("squares", "ema", 1.0)
+    assert described["seeds"] == [0, 5]
+    assert (
+        described["generator_sha256"]
+        == checkpoint.open_checkpoint(saved).info["files"]["generator.safetensors"]["sha256"]
+    )
+    one = result["evaluations"][0]
+    assert one["extractor"] == {"name": "projection", "weights_sha256": "0" * 64, "resizer": "none", "dimensions": 24}
+    assert (one["generated_count"], one["real"]["count"], one["real"]["floor_count"]) == (59, 59, 59)
+    assert one["real"]["split"] == "one half of the training images"
+    assert len(one["real"]["fingerprint"]) == 64
+    assert one["settings"]["precision_recall_k"] == 3
+    assert {"keras-ganzoo", "keras", "numpy", "python"} <= result["versions"].keys()
+    distance = score(result, "FD-projection")
+    assert len(distance["values"]) == 2
+    assert distance["mean"] == pytest.approx(np.mean(distance["values"]))
+    assert distance["spread"] == pytest.approx(np.std(distance["values"], ddof=1))
+    assert distance["ratio"] == pytest.approx(distance["mean"] / distance["floor"])
+    assert distance["floor"] < distance["mean"], "noise is farther from squares than squares from squares"
+
+
+def test_other_real_images_score_at_the_floor(projection):
+    result = zoo.evaluate(squares(400, seed=1), squares(800, seed=2), images=400, notify=quiet)
+    assert score(result, "FD-projection")["ratio"] == pytest.approx(1, abs=0.35)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert score(result, name)["ratio"] == pytest.approx(1, abs=0.1)
+    similarity = result["ms_ssim"]
+    error = np.hypot(similarity["generated_standard_error"], similarity["real_standard_error"])
+    assert abs(similarity["generated"] - similarity["real"]) < 4 * error < 0.1
+
+
+def test_raw_weights_are_others_than_the_average(saved, projection):
+    average = zoo.evaluate(str(saved), images=40, seeds=[0], notify=quiet)
+    raw = zoo.evaluate(str(saved), images=40, seeds=[0], weights="raw", notify=quiet)
+    assert score(average, "FD-projection")["mean"] != score(raw, "FD-projection")["mean"]
+    assert raw["generated"]["weights"] == "raw"
+    with pytest.raises(ValueError, match='weights are "ema", or in the checkpoint of a run "raw"'):
+        zoo.load_generator("dcgan-fashion-mnist", weights="raw")
+
+
+def test_a_generator_tells_its_own_weights(saved, projection):
+    result = zoo.evaluate(zoo.load_generator(saved, "raw"), images=40, seeds=[0], notify=quiet)
+    assert result["generated"]["weights"] == "raw"
+    assert (
+        result["generated"]["generator_sha256"]
+        == checkpoint.open_checkpoint(saved).info["files"]["training.safetensors"]["sha256"]
+    )
+
+
+def test_without_data_only_the_training_images_will_do(saved, images, projection):
+    info = json.loads((saved / "ganzoo.json").read_text())
+    (saved / "ganzoo.json").write_text(json.dumps(info | {"data": {"fingerprint": "of others"}}))
+    with pytest.raises(ValueError, match="not the images that the generator was trained on"):
+        zoo.evaluate(str(saved), images=40, notify=quiet)
+    assert zoo.evaluate(str(saved), images, images=40, seeds=[0], notify=quiet)["evaluations"]
+
+
+def test_real_images_reach_the_size_as_they_did_in_training(tmp_path, projection):
+    np.savez(tmp_path / "small.npz", images=squares(60, size=28))
+    cropped, padded = (
+        zoo.evaluate(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit, notify=quiet)
+        for fit in (None, "pad")
+    )
+    assert [result["evaluations"][0]["real"]["fit"] for result in (cropped, padded)] == ["crop", "pad"]
+    assert score(cropped, "FD-projection")["mean"] != score(padded, "FD-projection")["mean"]
+
+
+def test_a_floor_of_fewer_images_gives_no_ratio(projection, monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluate, "FLOOR_LEAST", 2)
+    np.savez(tmp_path / "real.npz", images=squares(120))  # of which two are held out
+    monkeypatch.setattr(evaluate, "LEAST", 2)
+    monkeypatch.setattr(evaluate, "scores", lambda real, fake, name: {name: float(len(fake.features))})
+    result = zoo.evaluate(squares(60), str(tmp_path / "real.npz"), images=60, notify=quiet)
+    assert (score(result, "FD-projection")["floor"], score(result, "FD-projection")["ratio"]) == (2.0, None)
+    assert any("no ratio is taken" in line for line in result["warnings"])
+
+
+def test_features_of_real_images_are_extracted_once(projection):
+    for _ in range(2):
+        Projection.calls = 0
+        zoo.evaluate(squares(100), squares(200, seed=1), images=100, notify=quiet)
+    assert Projection.calls == 1, "the second time, the generated images alone"
+
+
+def test_a_damaged_cache_is_made_anew(images):
+    store = data.prepare(images, resolution=32, channels=1, notify=quiet)
+    first = features.kept(Projection(), store.images, store.fingerprint, "real", 50)
+    (file,) = (store.path.parent.parent / "features").glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    again = features.kept(Projection(), store.images, store.fingerprint, "real", 50)
+    np.testing.assert_array_equal(first.features, again.features)
+
+
+def test_what_moves_which_score_through_the_extractor_that_ships():
+    """Blur, noise, a dropped class, duplicates, with real features of two kinds of images."""
+    from scipy.ndimage import gaussian_filter
+
+    def kinds(count, seed):
+        images = squares(count, seed)
+        images[: count // 2] = squares(count // 2, seed + 1).max(axis=2, keepdims=True)  # rows of light instead
+        return images
+
+    rng = np.random.default_rng(0)
+    real, fake = kinds(240, 0), kinds(120, 10)
+    changed = {
+        "as real": fake,
+        "blurred": gaussian_filter(fake, (0, 1.5, 1.5, 0)),
+        "noisy": np.clip(fake + rng.normal(0, 40, fake.shape), 0, 255).astype(np.uint8),
+        "one kind": kinds(240, 10)[:120],
+        "duplicates": np.repeat(fake[::12], 12, axis=0)[rng.permutation(120)],
+    }
+    results = {name: zoo.evaluate(images, real, images=120, notify=quiet) for name, images in changed.items()}
+    base = results.pop("as real")
+    assert score(base, "FD-lite0")["ratio"] < 1.5
+    for name, result in results.items():
+        for distance in ("FD-lite0", "KID-lite0"):
+            assert score(result, distance)["mean"] > 1.5 * max(score(base, distance)["mean"], 0), (name, distance)
+    for name in ("blurred", "noisy"):
+        assert score(results[name], "precision")["mean"] < score(base, "precision")["mean"] - 0.2, name
+    for name in ("one kind", "duplicates"):
+        assert score(results[name], "coverage")["mean"] < score(base, "coverage")["mean"] - 0.2, name
+    assert results["one kind"]["ms_ssim"]["generated"] > base["ms_ssim"]["generated"]
+
+
+def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
+    """Bright squares in one of three corners: learned at once, kept on disk, and reported as shares."""
+    rng = np.random.default_rng(0)
+    images, labels = np.zeros((600, 32, 32), np.uint8), np.arange(600) % 3
+    for image, label in zip(images, labels, strict=True):
+        top, left = ((2, 2), (2, 18), (18, 2))[label]
+        image[top : top + 12, left : left + 12] = rng.integers(120, 255, (12, 12))
+    np.savez(tmp_path / "corners.npz", images=images, labels=labels)
+    store = data.prepare(str(tmp_path / "corners.npz"), resolution=32, channels=1, notify=quiet)
+    monkeypatch.setattr(classifier, "BATCH_SIZE", 32)
+    judge = classifier.Classifier(store)
+    assert judge.accuracy == 1.0
+    assert judge.name == "classifier:corners"
+    found, logits = judge(store.images[:50])
+    assert (found.shape, logits.shape) == ((50, 128), (50, 3))
+    np.testing.assert_array_equal(np.argmax(logits, axis=-1), store.labels[:50])
+    again = classifier.Classifier(store)
+    assert again.weights_sha256 == judge.weights_sha256
+    np.testing.assert_array_equal(again(store.images[:50])[1], logits)
+
+    np.savez(tmp_path / "drawn.npz", images=images[labels != 2][:300, ..., None])
+    result = zoo.evaluate(
+        str(tmp_path / "drawn.npz"), str(tmp_path / "corners.npz"), extractor="classifier", images=300, notify=quiet
+    )
+    shares = result["evaluations"][0]["class_shares"]
+    assert shares["generated"] == pytest.approx([0.5, 0.5, 0.0], abs=0.02)
+    assert "classifier:corners" in table(result["evaluations"][0])[0]
+
+    unlabelled = data.prepare(str(tmp_path / "drawn.npz"), resolution=32, channels=1, notify=quiet)
+    with pytest.raises(ValueError, match="needs labelled images"):
+        classifier.Classifier(unlabelled)
+
+
+def test_read_images_refuses_what_would_change_them(tmp_path):
+    (tmp_path / "set").mkdir()
+    for i, image in enumerate(squares(4)):
+        Image.fromarray(image[:, :, 0]).save(tmp_path / "set" / f"{i}.png")
+    np.testing.assert_array_equal(evaluate.read_images(tmp_path / "set"), squares(4))
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"cannot be read as .*broken\.npz"):
+        evaluate.read_images(tmp_path / "broken.npz")
+    np.savez(tmp_path / "set.npz", images=squares(4)[..., 0])
+    np.testing.assert_array_equal(evaluate.read_images(tmp_path / "set.npz"), squares(4))
+    (tmp_path / "set" / "4.png").write_bytes((tmp_path / "set" / "3.png").read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"cannot be read .*4\.png"):
+        evaluate.read_images(tmp_path / "set")
+    Image.new("RGBA", (32, 32)).save(tmp_path / "set" / "4.png")
+    with pytest.raises(ValueError, match=r"mode RGBA; give 8-bit grey or RGB"):
+        evaluate.read_images(tmp_path / "set")
+    Image.new("L", (16, 16)).save(tmp_path / "set" / "4.png")
+    with pytest.raises(ValueError, match=r"one size .*\(32, 32, 1\)\. Received: \(16, 16, 1\)"):
+        evaluate.read_images(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "generated, real, options, match",
+    [
+        (squares(10), squares(20, size=64), {}, r"same size and channels. Received: \(32, 32, 1\) and \(64, 64, 1\)"),
+        (squares(10).astype(float), squares(20), {}, "must be uint8"),
+        (squares(10), squares(12), {}, "at least 10 images on each side"),
+        (squares(10), None, {}, "say which real images"),
+        (squares(20), squares(40), {"extractor": "classifier"}, "needs labelled images"),
+        ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),
+        ("dcgan-fashion-mnist", squares(20), {"seeds": (1, 1)}, "none twice"),
+        ("dcgan-fashion-mnist", squares(20), {"truncation": 0.5}, "no truncation"),
+        ("dcgan-fashion-mist", squares(20), {}, "did you mean 'dcgan-fashion-mnist'"),
+    ],
+)
+def test_bad_input_is_refused(generated, real, options, match):
+    with pytest.raises(ValueError, match=match):
+        zoo.evaluate(generated, real, images=10, notify=quiet, **options)
+
+
+def test_the_commands_print_a_table_and_write_files(tmp_path, projection, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", images=squares(60))
+    np.savez("b.npz", images=squares(60, seed=3))
+    np.savez("real.npz", images=squares(200, seed=9))
+    done = CliRunner().invoke(main, ["evaluate", "a.npz", "--data", "real.npz", "-n", "60"])
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FD-projection"))
+    assert line.split()[1] == number(written["evaluations"][0]["scores"]["FD-projection"]["mean"])
+    done = CliRunner().invoke(main, ["compare", "a.npz", "b.npz", "--data", "real.npz", "-n", "60"])
+    assert done.exit_code == 0, done.output
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["a.npz", "b.npz", "floor"]
+    assert json.loads((tmp_path / "comparison.json").read_text()).keys() == {"a.npz", "b.npz"}
+    with Image.open("comparison.png") as chart:
+        assert chart.width > 1000

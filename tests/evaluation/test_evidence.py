@@ -1,0 +1,514 @@
+"""Evidence: what is measured, on which side it stands, and how it reaches the checkpoint's folder."""
+
+import dataclasses
+import io
+import json
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from zoo import data
+from zoo import recipe as recipes
+from zoo.backend import device
+from zoo.checkpoints import checkpoint
+from zoo.checkpoints.run import Run
+from zoo.checkpoints.run_history import history
+from zoo.cli import main
+from zoo.evaluation import evidence, failure_modes, features
+from zoo.evaluation.metrics import extractors, scores
+from zoo.networks import build
+from zoo.publish import card, export
+from zoo.publish.card import wording
+
+COUNT = 1_500  # 2 % of them are held out
+
+
+class Projection:
+    """A stand-in for an extractor: 12 random directions of the images."""
+
+    name, score, resizer, weights_sha256, dimensions = "projection", "FD-projection", "none", "0" * 64, 12
+
+    def __call__(self, images):
+        flat = images.reshape(len(images), -1) / 127.5 - 1.0
+        values = (flat @ np.random.default_rng(0).standard_normal((flat.shape[1], 12)) / 8).astype(np.float32)
+        return values, values[:, :3]
+
+
+class Classifier(Projection):
+    name, score, classes, accuracy = "classifier", "FD-classifier", ("left", "right", "neither"), 0.9
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Stand-ins for networks, few subsets, and an answer on copies from few held-out images."""
+    stand_ins = {"efficientnet-lite0": Projection, "classifier": Classifier}
+    monkeypatch.setattr(extractors, "load", lambda name, store=None: stand_ins[name]())
+    monkeypatch.setitem(scores.SETTINGS, "kernel_subsets", 3)
+    monkeypatch.setattr(failure_modes, "LEAST_UNSEEN", 20)
+
+
+def quiet(line):
+    pass
+
+
+def squares(count):
+    """Images of one bright square each, and in which third it is."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((count, 32, 32, 1), np.uint8)
+    corners = rng.integers(2, 20, (count, 2))
+    for image, (top, left), level in zip(images, corners, rng.integers(100, 240, count), strict=True):
+        image[top : top + 8, left : left + 8] = level
+    return images, corners[:, 1] // 7
+
+
+@pytest.fixture
+def source(tmp_path):
+    """An .npz file of labelled squares."""
+    images, labels = squares(COUNT)
+    np.savez(tmp_path / "squares.npz", images=images, labels=labels)
+    return str(tmp_path / "squares.npz")
+
+
+@pytest.fixture(scope="module")
+def store():
+    images, labels = squares(6_000)
+    images = images + np.random.default_rng(1).integers(0, 8, images.shape).astype(np.uint8)  # so that all differ
+    return data.Store(
+        Path("nowhere"), "squares", images[:5_800], images[5_800:], labels[:5_800], labels[5_800:], (), "f" * 64, ()
+    )
+
+
+@pytest.fixture
+def run(small, source, tmp_path):
+    """A function that makes the folder of a run of an untrained network: `run(seed=1)`."""
+
+    store = data.prepare(source, resolution=32, channels=1, notify=quiet)
+
+    def make(seed=0, name="dcgan-fashion-mnist", reached=3, fingerprint=None, **overrides) -> Run:
+        recipe = small(name, **{"data.source": source, "seed": seed, "schedule.images": 12, **overrides})
+        made = Run(tmp_path / f"run-{seed}")
+        made.start(recipe)
+        for step, kid in ((1, 0.5), (2, 0.25), (3, 0.75))[:reached]:
+            made.log({"step": step, "images": 100 * step, "images_per_second": 50.0 * step, "findings": []})
+            made.log({"step": step, "images": 100 * step, "kid": kid, "kid_error": 0.01})
+        generator, discriminator = build(recipe)
+        arrays = {
+            file: {v.path: np.asarray(v).copy() for v in network.variables}
+            for file, network in (("generator", generator), ("discriminator", discriminator))
+        }
+        arrays["training"] = {f"generator/{path}": 2 * array for path, array in arrays["generator"].items()}
+        checkpoint.save(
+            made.checkpoint_path(2),
+            recipe,
+            arrays,
+            {
+                "name": recipe.name,
+                "step": 2,
+                "images": 200,
+                "kid": 0.25,
+                "device": device.device(),
+                "data": {
+                    "source": source,
+                    "images": len(store.images),
+                    "fingerprint": fingerprint or store.fingerprint,
+                },
+            },
+        )
+        return made
+
+    return make
+
+
+@pytest.fixture
+def exported(run, tmp_path):
+    return export.export(run().path, "checkpoint", tmp_path / "mine", quiet)
+
+
+def measured(folder, source, **options):
+    evidence.measure(folder, data_source=source, images=200, seeds=(0, 1), notify=quiet, **options)
+    return card.read(folder)
+
+
+def test_the_history_of_a_run_is_in_its_log(run):
+    told = history(run(), images=200)
+    assert told["hours"] == pytest.approx((100 / 50 + 100 / 100) / 3600, abs=1e-3)
+    assert told["run_hours"] == pytest.approx((2 + 1 + 2 / 3) / 3600, abs=1e-3)
+    assert told["run_images"] == 300
+    assert told["kid"] == [[100, 0.5, 0.01], [200, 0.25, 0.01], [300, 0.75, 0.01]]
+    assert told["findings"] == []
+
+
+def test_a_history_without_a_watcher_or_a_clock_says_so(tmp_path):
+    old = Run(tmp_path)
+    assert history(old, 0)["hours"] is None
+    old.log({"step": 1, "images": 64, "d_loss": 1.0})
+    assert (history(old, 64)["hours"], history(old, 64)["findings"], history(old, 64)["kid"]) == (None, None, [])
+    old.log({"step": 2, "images": 128, "separation": 0.75})
+    assert history(old, 128)["findings"] == []
+    named = {"name": "drift", "value": 0.3}
+    old.log({"step": 3, "images": 192, "findings": ["collapse: all alike", named]})
+    old.log({"step": 4, "images": 256, "findings": ["collapse: all alike still", named | {"value": 0.4}]})
+    assert history(old, 256)["findings"] == [
+        {"images": 192, "finding": "collapse: all alike"},
+        {"images": 192, "finding": named},
+    ]
+
+
+def test_hours_are_those_of_the_rates(tmp_path):
+    run = Run(tmp_path)
+    for images in (36_000, 72_000):
+        run.log({"step": images, "images": images, "images_per_second": 10.0})
+    assert (history(run, 36_000)["hours"], history(run, 36_000)["run_hours"]) == (1.0, 2.0)
+
+
+def test_hours_belong_to_the_machine_that_spent_them(tmp_path):
+    run, (a, b) = Run(tmp_path), ({"device": {"name": name}, "precision": "float32"} for name in "ab")
+    for images, what in (
+        (0, {"machine": a}),
+        (36_000, {"images_per_second": 10.0}),
+        (36_000, {"machine": b}),
+        (72_000, {"images_per_second": 20.0}),
+        (72_000, {"machine": a}),
+        (108_000, {"images_per_second": 5.0}),
+    ):
+        run.log({"step": images, "images": images, **what})
+    told = history(run, 108_000)
+    assert told["machines"] == [{**a, "hours": 3.0}, {**b, "hours": 0.5}]
+    assert told["hours"] == 3.5
+    assert history(run, 72_000)["machines"] == [{**a, "hours": 1.0}, {**b, "hours": 0.5}]
+
+
+def test_a_rollback_is_told(tmp_path):
+    run = Run(tmp_path)
+    run.log({"step": 9, "images": 36, "rollback": {"from_step": 1_200, "why": "collapse: all alike"}})
+    (row,) = history(run, 100)["findings"]
+    assert row["images"] == 36
+    assert "collapse: all alike" in row["finding"] and "from step 1,200" in row["finding"]
+
+
+def test_the_device_has_a_name():
+    found = device.device()
+    assert found["kind"] in ("cpu", "gpu", "tpu")
+    assert found["name"] and found["count"] >= 1
+
+
+def test_cores_are_those_that_a_process_may_use(monkeypatch):
+    monkeypatch.setattr("keras.distribution.list_devices", lambda: ["CPU:0"])
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3}, raising=False)
+    assert device.device()["count"] == 1
+
+
+def test_the_command_gives_the_recipe_again():
+    recipe = recipes.load("sngan-cifar10").replace(
+        **{
+            "schedule.images": 1_000,
+            "augment.diffaugment": ["color", "cutout"],
+            "augment.flip": False,
+            "data.source": "my pictures",
+            "seed": 7,
+        }
+    )
+    words = shlex.split(evidence.command(recipe))
+    assert words[:3] == ["ganzoo", "train", "sngan-cifar10"]
+    settings = tuple(word for before, word in pairwise(words) if before == "--set")
+    overrides = recipes.parse_overrides(settings) | {"data.source": words[words.index("--data") + 1]}
+    assert recipes.load("sngan-cifar10", overrides) == recipe
+    assert evidence.command(recipes.load("sngan-cifar10")) == "ganzoo train sngan-cifar10"
+    assert evidence.command(recipe.replace(name="own")) == "ganzoo train recipe.toml"
+    assert evidence.command(recipe.replace(name="x-finetuned", start="hf://org/x")) == "ganzoo train recipe.toml"
+
+
+def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
+    made = run(watch="rollback")
+    rates = recipes.load("dcgan-fashion-mnist").optimizer
+    recipe = made.recipe.slower(1)
+    assert recipe.optimizer.d.learning_rate == rates.d.learning_rate / 2
+    before = checkpoint.open_checkpoint(made.best())
+    after = dataclasses.replace(before, recipe=recipe)
+    with pytest.raises(ValueError, match=r"differs in optimizer\.d\.learning_rate"):
+        evidence._require_same(after, [made])
+    made.log({"step": 1, "images": 100, "rollback": {"from_step": 3, "why": "collapse"}})
+    evidence._require_same(after, [made])
+    evidence._require_same(before, [made])  # its best moment was before it went back
+
+
+def test_an_export_carries_the_history_of_its_run(exported):
+    info = checkpoint.open_checkpoint(exported).info
+    assert info["training"]["run_images"] == 300
+    assert info["device"] == device.device()
+
+
+def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported, source):
+    before = checkpoint.open_checkpoint(exported).info
+    facts = measured(exported, source)
+    opened = checkpoint.open_checkpoint(exported)
+    assert {*opened.info["files"]} >= {*before["files"], *checkpoint.EVIDENCE} - {"truncation.png"}
+    for file in opened.info["files"]:
+        opened.content(file)
+    assert {key: value for key, value in opened.info.items() if key != "files"} == {
+        key: value for key, value in before.items() if key != "files"
+    }
+    text = card.render(facts, "mine")
+    assert "Not measured" not in text.replace("was not measured", "")
+    assert "Not applicable: dcgan has no truncation" in text
+    written = text + json.dumps([facts.evidence, facts.evaluation])
+    assert str(Path(source).parent) not in written, "a path of this machine"
+    assert facts.evidence["measured"]["floor"] == "other training images"
+    assert facts.evidence["memorisation"]["among"] == 1_470
+    assert [part["extractor"]["name"] for part in facts.evaluation["evaluations"]] == ["projection", "classifier"]
+    sizes = {}
+    for file in exported.glob("*.png"):
+        with Image.open(file) as picture:
+            picture.load()
+            sizes[file.name] = picture.size
+    assert sizes["worst.png"] == (8 * 64, 2 * 64)
+    assert sizes["neighbours.png"] == (8 * 64, 4 * 64 + 4)
+    assert sum(file.stat().st_size for file in exported.glob("*.png")) < 200_000
+
+    stale = exported / "truncation.png"
+    stale.write_bytes(b"of another time")
+    assert measured(exported, source) == facts, "the same numbers again"
+    assert not stale.exists()
+    again = export.export(exported, "checkpoint", exported.with_name("again"), quiet)
+    assert card.read(again).evidence == facts.evidence
+
+
+def test_raw_weights_and_other_seeds_come_from_runs(exported, run, source):
+    facts = measured(exported, source, runs=[run(0).path, run(1).path])
+    rows = facts.evidence["moment"]["seeds"]
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert rows[0]["ema"]["FD-projection"] != rows[0]["raw"]["FD-projection"]
+    assert "raw" not in rows[1]
+    assert facts.evidence["training"]["run_images"] == 300
+    text = card.render(facts, "mine")
+    values = [row["ema"]["FD-projection"] for row in rows]
+    assert f"| 1 | 200 | {wording.number(values[1])} |" in text
+    assert f"| standard deviation | | {wording.number(np.std(values, ddof=1))} |" in text
+    assert str(Path(source).parent) not in text + json.dumps(facts.evidence), "a path of this machine"
+
+
+def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, source):
+    def refused(*runs, match):
+        with pytest.raises(ValueError, match=match):
+            measured(exported, source, runs=[made.path for made in runs])
+
+    own = run()
+    refused(own, own, match=r"of each training seed one run is enough. Received: runs of the seeds \[0, 0\]")
+    refused(own, run(1, reached=2), match=r"when it has ended; go on with .* one of 2 of 3 steps")
+    refused(run(2, fingerprint="of others"), match="trained on the same images, and this one on others")
+    refused(run(3, start="elsewhere"), match="differs in start")
+    with pytest.raises(ValueError, match=r"export the best first, with: ganzoo export .*run-0"):
+        evidence.measure(own.path, notify=quiet)
+
+
+def test_what_is_not_at_hand_is_not_measured(exported):
+    opened = checkpoint.open_checkpoint(exported)
+    del opened.info["training"]
+    found, drawn = evidence._moment(opened, [], {}, None)
+    assert found["moment"] == {"not_measured": "the checkpoint says nothing of its run, and the run was not at hand"}
+    assert set(found) == {"command", "moment", "findings"}
+    assert not drawn
+
+
+def test_without_labels_and_held_out_images_these_questions_stay_open(store):
+    few = data.Store(store.path, store.source, store.images[:600], store.heldout[:12], None, None, (), "f", ())
+    assert failure_modes._classes(["projection"], few, few.images, 100)[0] == {
+        "not_measured": "the training images have no labels, or none that a classifier learns"
+    }
+    found, pictures = failure_modes._memorisation(Projection(), few, samples(few.images[:100]), False)
+    assert "only 12 are held out" in found["not_measured"]
+    assert not pictures
+
+
+def samples(images):
+    return failure_modes.Samples(images, Projection()(images)[0])
+
+
+@pytest.mark.parametrize(("accuracy", "learned"), [(0.6, False), (0.7, True)])
+def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(monkeypatch, accuracy, learned):
+    store = SimpleNamespace(labels=np.zeros(9), heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
+    monkeypatch.setattr(evidence.extractors, "load", lambda name, store: SimpleNamespace(accuracy=accuracy))
+    said = []
+    assert evidence._classifiable(store, said.append) == learned
+    line = "a classifier is right on 60% of the held-out images and guessing on 60%: left out"
+    assert said == ([] if learned else [line])
+
+
+def test_real_images_stand_at_the_floor(store):
+    """With held-out images in place of samples, both columns are equal, whatever is measured."""
+    train, held = samples(store.images[:2_000]), samples(store.images[2_000:4_000])
+    for section in (
+        failure_modes._low_density,
+        failure_modes._dropping,
+        failure_modes._duplicates,
+        failure_modes._artefacts,
+        failure_modes._saturation,
+    ):
+        found, _ = section(train, held, held)
+        compared = [value for value in found.values() if isinstance(value, dict) and "held_out" in value]
+        assert compared and all(value["generated"] == value["held_out"] for value in compared), section.__name__
+
+
+def test_defects_are_told_from_real_images(store):
+    rng = np.random.default_rng(0)
+    train, held = samples(store.images[:2_000]), samples(store.images[2_000:4_000])
+
+    def worse(section, fake, pick):
+        found, _ = section(train, held, samples(fake))
+        generated, floor = pick(found)
+        assert generated > floor, (section.__name__, found)
+
+    noise = rng.integers(0, 255, held.images.shape).astype(np.uint8)
+    half = held.images[(held.images[..., 16:, 0] > 50).any(axis=(1, 2))][:1_000]
+    board = np.where(np.indices((32, 32)).sum(axis=0)[..., None] % 2, np.minimum(held.images, 223) + 32, held.images)
+    worse(failure_modes._low_density, noise, lambda found: found["below_1"].values())
+    worse(failure_modes._dropping, half, lambda found: found["different"].values())
+    worse(failure_modes._duplicates, np.repeat(held.images[:200], 5, axis=0), lambda found: found["pairs"].values())
+    worse(
+        failure_modes._artefacts,
+        board.astype(np.uint8),
+        lambda found: [side["2"] for side in found["checkerboard"].values()],
+    )
+    worse(
+        failure_modes._saturation,
+        np.where(held.images > 99, 255, 0).astype(np.uint8),
+        lambda found: (found["white"]["generated"], found["white"]["held_out"]),
+    )
+
+
+def test_the_worst_samples_are_shown(store):
+    fake = store.images[2_000:3_000].copy()
+    fake[::100] = np.random.default_rng(0).integers(0, 255, (10, 32, 32, 1))
+    train = samples(store.images[:2_000])
+    _, drawn = failure_modes._low_density(train, train, samples(fake))
+    with Image.open(io.BytesIO(drawn["worst.png"])) as picture:
+        shown = np.asarray(picture)
+    assert np.mean(shown[:64] > 0) > 0.5, "noise is in the first row"
+
+
+def test_copies_are_found_and_shown_beside_their_originals(store):
+    copies, drawn = failure_modes._memorisation(Projection(), store, samples(store.images[:400]), False)
+    assert copies["c_t"] < -3
+    assert copies["closest"]["generated"] == 0 < copies["closest"]["held_out"]
+    with Image.open(io.BytesIO(drawn["neighbours.png"])) as picture:
+        rows = np.asarray(picture)
+    np.testing.assert_array_equal(rows[:64], rows[64:128])
+    honest, _ = failure_modes._memorisation(Projection(), store, samples(store.heldout), False)
+    assert abs(honest["c_t"]) < 3
+    assert honest["closest"]["generated"] == honest["closest"]["held_out"]
+
+
+def test_copies_of_mirrored_images_and_of_images_that_come_twice_are_found(store):
+    fake = store.heldout[:100].copy()
+    fake[0] = store.images[7, :, ::-1]
+    for flipped in (False, True):
+        found, _ = failure_modes._memorisation(Projection(), store, samples(fake), flipped)
+        assert (found["closest"]["generated"] == 0) == flipped
+        assert (found["among"], found["mirrored"]) == ((1 + flipped) * 5_800, flipped)
+    fake[0] = store.images[7]
+    twice = dataclasses.replace(store, images=np.concatenate([store.images, store.images[7:8]]), fingerprint="e" * 64)
+    found, _ = failure_modes._memorisation(Projection(), twice, samples(fake), False)
+    assert found["closest"]["generated"] == 0
+
+
+def test_a_class_that_is_missing_still_has_its_share_of_the_classifiers_errors(store, monkeypatch):
+    """A classifier that takes every second image of class 0 for one of class 1."""
+
+    class Mistaken(Classifier):
+        def __call__(self, images):
+            thirds = np.argmax((images > 50).any(axis=(1, 3)), axis=1) // 7
+            even = images.astype(int).sum(axis=(1, 2, 3)) % 2 == 0
+            return super().__call__(images)[0], np.eye(3, dtype=np.float32)[np.where((thirds == 0) & even, 1, thirds)]
+
+    monkeypatch.setattr(extractors, "load", lambda name, store=None: Mistaken())
+    none = store.images[store.labels != 1][:2_000]
+    found, _ = failure_modes._classes(["classifier"], store, none, len(none))
+    assert 0.05 < found["if_missing"][1] == pytest.approx(found["shares"]["generated"][1], abs=0.1)
+    assert found["if_missing"][0] == 0
+
+
+def test_training_images_and_their_features_are_in_one_order(store):
+    """Where few are held out, half of them stand for the training images, as in an evaluation before."""
+    few = dataclasses.replace(store, images=store.images[:600], heldout=store.heldout[:12])
+    for side in failure_modes._real(Projection(), few, 200):
+        np.testing.assert_array_equal(Projection()(side.images)[0], side.features)
+
+
+class Truncated:
+    """A generator that draws one image the more often the smaller psi is."""
+
+    def __init__(self, images, recipe):
+        self.drawn, self.recipe = images, recipe
+
+    def batches(self, count, seed, psi, batch_size):
+        images = self.drawn[:count].copy()
+        images[: round((1 - psi) * count)] = images[0]
+        yield from features.in_batches(images)
+
+
+def test_truncation_takes_recall(store):
+    train, fake = samples(store.images[:1_000]), samples(store.images[1_000:2_000])
+    generator = Truncated(fake.images, recipes.load("stylegan-lite-fashion-mnist"))
+    found, drawn = failure_modes._truncation(generator, Projection(), train, fake, 0)
+    assert [row["psi"] for row in found["psi"]] == [1.0, 0.7, 0.5]
+    recalls = [row["recall"] for row in found["psi"]]
+    assert recalls == sorted(recalls, reverse=True) and recalls[0] > recalls[-1]
+    assert "truncation.png" in drawn
+
+
+def test_other_images_than_those_of_training_are_refused(exported, images):
+    before = (exported / "ganzoo.json").read_text()
+    with pytest.raises(ValueError, match=r"trained on, and these are others; name them with --data. Received: "):
+        evidence.measure(exported, data_source=images, notify=quiet)
+    assert (exported / "ganzoo.json").read_text() == before
+
+
+def test_a_run_of_another_recipe_is_refused(exported, run, source):
+    other = run(3, **{"model.latent_dim": 5})
+    with pytest.raises(ValueError, match=r"differs in model.latent_dim: 8 -> 5. Received: "):
+        evidence.measure(exported, data_source=source, runs=[other.path], notify=quiet)
+
+
+def test_a_checkpoint_in_the_hubs_cache_is_not_written_into():
+    with pytest.raises(ValueError, match=r"export it as checkpoint first. Received: 'hf://org/name'"):
+        evidence.measure("hf://org/name")
+
+
+def test_a_renewal_that_fails_changes_nothing(exported, monkeypatch):
+    before = {file.name: file.read_bytes() for file in exported.iterdir()}
+
+    def fail(self, content):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.renew(exported, {"evidence.json": b"{}"})
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in exported.iterdir()} == before
+    assert not list(exported.parent.glob(".partial-*"))
+
+
+def test_a_renewal_keeps_other_files_and_writes_through_no_link(exported, tmp_path):
+    outside = tmp_path / "outside.json"
+    outside.write_text("mine")
+    (exported / "evidence.json").symlink_to(outside)
+    (exported / "notes.txt").write_text("kept")
+    checkpoint.renew(exported, {"evidence.json": b"{}"})
+    assert outside.read_text() == "mine"
+    assert (exported / "notes.txt").read_text() == "kept"
+    assert checkpoint.open_checkpoint(exported).content("evidence.json") == b"{}"
+
+
+def test_the_command_measures_and_renders(exported, source, tmp_path):
+    out = tmp_path / "card.md"
+    options = ["--measure", "--run", str(tmp_path / "run-0"), "-n", "100", "--seeds", "2", "-o", str(out)]
+    result = CliRunner().invoke(main, ["card", str(exported), *options])
+    assert result.exit_code == 0, result.output
+    assert "100 samples (averaged weights" in out.read_text("utf-8")
+    assert "](mine/worst.png)" in out.read_text("utf-8")

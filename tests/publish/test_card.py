@@ -1,0 +1,583 @@
+"""The card: what a reader finds in it, what the Hub reads, and that nothing is said that was not measured."""
+
+import copy
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from huggingface_hub import ModelCard, metadata_load
+
+from zoo import recipe as recipes
+from zoo.checkpoints import checkpoint, resolve
+from zoo.cli import main
+from zoo.publish import card
+from zoo.publish.card import failures, wording
+
+WEIGHTS = "ab" * 32
+
+
+def score(mean, floor):
+    return {"values": [mean], "mean": mean, "spread": 0.125, "floor": floor, "ratio": mean / floor}
+
+
+def both(generated, held_out):
+    return {"generated": generated, "held_out": held_out}
+
+
+EVALUATION = {
+    "format": 1,
+    "generated": {
+        "name": "dcgan-fashion-mnist",
+        "weights": "ema",
+        "truncation": 1.0,
+        "seeds": [0, 1],
+        "generator_sha256": WEIGHTS,
+    },
+    "evaluations": [
+        {
+            "extractor": {"name": "efficientnet-lite0", "weights_sha256": "12" * 32, "resizer": "bilinear"},
+            "real": {
+                "source": "tfds:fashion_mnist",
+                "split": "training images",
+                "floor": "held-out images",
+                "count": 9_876,
+                "floor_count": 9_765,
+            },
+            "generated_count": 9_999,
+            "settings": {"precision_recall_k": 3, "density_coverage_k": 5},
+            "scores": {
+                "FD-lite0": score(19.02, 1.25),
+                "KID-lite0": {**score(0.0123, 0.0001), "ratio": None},
+                "KID-lite0 standard error": score(0.0002, 0.0002),
+                "precision": score(0.611, 0.712),
+                "recall": score(0.413, 0.714),
+                "density": score(0.55, 0.99),
+                "coverage": score(0.615, 0.916),
+            },
+        }
+    ],
+    "ms_ssim": {"pairs": 2_000, "generated": 0.2175, "real": 0.2318},
+    "warnings": [],
+    "versions": {"keras": "3.15.1"},
+}
+EVIDENCE = {
+    "format": 1,
+    "checkpoint": {"generator_sha256": WEIGHTS, "images": 600_000},
+    "measured": {
+        "images": 9_999,
+        "seed": 0,
+        "extractor": "efficientnet-lite0",
+        "floor": "held-out images",
+        "warnings": [],
+    },
+    "command": "ganzoo train dcgan-fashion-mnist",
+    "interpolation": {"steps": 16, "stops": 4, "seed": 0},
+    "training": {
+        "hours": 0.75,
+        "run_images": 800_000,
+        "run_hours": 1.0,
+        "findings": None,
+        "kid": [[500_000, 0.0311, 0.0021], [600_000, 0.0301, 0.0022], [700_000, 0.0388, 0.0023]],
+    },
+    "classes": {
+        "classes": ["Trouser", "Bag"],
+        "accuracy": 0.915,
+        "shares": {"real": [0.5, 0.5], "held-out": [0.49, 0.51], "generated": [0.61, 0.39]},
+        "variation": both(0.111, 0.012),
+        "smallest_ratio": both(0.78, 0.98),
+    },
+    "low_density": {"k": 3, "count": 9_999, "shown": 16, "below_1": both(0.473, 0.274), "median": both(1.017, 1.135)},
+    "dropping": {
+        "bins": 100,
+        "different": both(0.431, 0.022),
+        "divergence": both(0.0312, 0.0043),
+        "missed": {"real": [0.0141, 0.0152], "generated": [0.0013, 0.0024]},
+    },
+    "duplicates": {
+        "images": 9_999,
+        "pairs": both(321, 45),
+        "support": both(155_732.0, 1_110_889.0),
+        "bounded": both(False, False),
+        "batch": both(464.0, 1241.0),
+    },
+    "memorisation": {
+        "among": 60_000,
+        "held_out": 9_765,
+        "c_t": 7.25,
+        "z": 9.5,
+        "median": both(6.5, 5.75),
+        "closest": both(0.812, 0.723),
+    },
+    "artefacts": {
+        "high_frequencies": both(-3.1, 0.2),
+        "checkerboard": both({"2": 1.7, "4": 0.3}, {"2": 0.1, "4": -0.1}),
+    },
+    "saturation": {
+        "black": {"real": 0.51, **both(0.412, 0.513)},
+        "white": {"real": 0.004, **both(0.0052, 0.0043)},
+        "means": {"real": [73.0], **both([71.5], [73.25])},
+        "deviations": {"real": [90.0], **both([88.5], [90.25])},
+    },
+    "truncation": {"not_applicable": "dcgan has no truncation"},
+    "moment": {
+        "images": 600_000,
+        "kid": [[500_000, 0.0311, 0.0021], [600_000, 0.0301, 0.0022], [700_000, 0.0388, 0.0023]],
+        "seeds": [
+            {"seed": 0, "images": 600_000, "ema": {"FD-lite0": 19.02}, "raw": {"FD-lite0": 24.03}},
+            {"seed": 1, "images": 500_000, "ema": {"FD-lite0": 21.04}},
+        ],
+    },
+    "findings": {"found": [{"images": 25_600, "finding": {"name": "checkerboard", "value": 0.31}}]},
+}
+INFO = {
+    "name": "dcgan-fashion-mnist",
+    "images": 600_000,
+    "parameters": {"generator": 1_066_881, "discriminator": 661_313},
+    "data": {"source": "tfds:fashion_mnist", "images": 60_000},
+    "device": {"kind": "cpu", "name": "AMD EPYC", "count": 2},
+    "precision": "mixed_bfloat16",
+    "versions": {"keras": "3.15.1"},
+    "license": "apache-2.0",
+    "files": {name: {} for name in ("samples.png", *checkpoint.EVIDENCE)},
+}
+
+
+def facts(network="dcgan", data="fashion-mnist", evaluation=EVALUATION, evidence=EVIDENCE, info=(), **overrides):
+    recipe = recipes.load(f"{network}-{data}").replace(**overrides)
+    found = {"name": recipe.name, "data": {"source": recipe.data.source, "images": 60_000}}
+    return card.Facts({**INFO, **found, **dict(info)}, recipe, copy.deepcopy(evaluation), copy.deepcopy(evidence))
+
+
+def changed(section, **values):
+    return {**EVIDENCE, section: {**EVIDENCE[section], **values}}
+
+
+def render(*args, handle="dcgan-fashion-mnist", pictures="", **options):
+    return card.render(facts(*args, **options), handle, pictures)
+
+
+def section(text, title):
+    """The text below a heading, up to the next one."""
+    return re.search(rf"^#+ {re.escape(title)}\n\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
+
+
+def test_the_header_is_what_the_hub_reads(tmp_path):
+    text = render()
+    parsed = ModelCard(text).data
+    assert (parsed.library_name, parsed.license, parsed.pipeline_tag) == (
+        "keras",
+        "apache-2.0",
+        "unconditional-image-generation",
+    )
+    assert parsed.datasets == ["zalando-datasets/fashion_mnist"]
+    results = {result.metric_type: result for result in parsed.eval_results}
+    assert results["fd-lite0"].metric_value == 19.02
+    assert results["recall"].dataset_name == "Fashion-MNIST"
+    assert "fid" not in results, "only the network that FID is defined on gives a FID"
+    assert not any("error" in name for name in results)
+    for part in (
+        "9,999 generated",
+        "9,876 training images",
+        "efficientnet-lite0",
+        "EMA",
+        "2 sampling seeds",
+        "floor 1.25",
+    ):
+        assert part in results["fd-lite0"].metric_name
+    (tmp_path / "README.md").write_text(text)
+    assert metadata_load(tmp_path / "README.md") == yaml.safe_load(text.split("---\n")[1])
+
+
+def test_keras_is_named_where_keras_can_load_it():
+    assert yaml.safe_load(render("stylegan-lite").split("---\n")[1])["library_name"] == "keras-ganzoo"
+
+
+def test_how_to_use_it():
+    text = render(handle="hf://org/name@v1")
+    assert 'generator = zoo.load_generator("hf://org/name@v1")' in text
+    assert "uint8 [64, 32, 32, 1]" in text
+
+
+def test_data_and_training():
+    text = render()
+    assert "60,000 training images; licence: MIT, Zalando SE" in text
+    assert "Nobody can be recognised" in text
+    training = section(text, "Training")
+    assert "`ganzoo train dcgan-fashion-mnist`" in training
+    assert "600,000, of 800,000 in the run: the snapshot with the lowest KID" in training
+    assert "0.75 hours" in training
+    assert "AMD EPYC, 2 cores, computing in mixed_bfloat16 |" in training
+    assert "about 15 Wh, an estimate: 0.75 h x 20 W, with 10 W assumed for a core; nothing was metered" in training
+
+
+def test_an_accelerator_is_estimated_by_its_maximum():
+    device = {"kind": "gpu", "name": "NVIDIA H200", "count": 1}
+    assert "0.75 h x 700 W, with 700 W assumed for the device's stated maximum" in render(info={"device": device})
+    device = {"kind": "gpu", "name": "unheard of", "count": 2}
+    assert "0.75 h x 600 W, with 300 W assumed for a GPU" in render(info={"device": device})
+
+
+def test_a_run_on_two_machines_has_the_time_and_energy_of_both():
+    cpu = {"device": INFO["device"], "precision": "float32", "hours": 2.0}
+    gpu = {"device": {"kind": "gpu", "name": "NVIDIA H200", "count": 1}, "precision": "mixed_bfloat16", "hours": 0.5}
+    told = {**EVIDENCE["training"], "hours": 2.5, "machines": [cpu, gpu], "run_images": 600_000}
+    text = section(render(evidence={**EVIDENCE, "training": told}, precision="float32"), "Training")
+    assert "AMD EPYC, 2 cores, computing in float32, then NVIDIA H200, 1 accelerator" in text
+    assert "1 accelerator, computing in mixed_bfloat16 where the recipe has float32 |" in text
+    assert "about 390 Wh, an estimate: 2.00 h x 20 W, with 10 W assumed for a core; 0.50 h x 700 W" in text
+
+
+def test_a_run_that_was_not_finished_is_said_to_be_so():
+    told = {**EVIDENCE["training"], "run_images": 700_000}
+    for planned, unfinished in ((1_500_000, True), (700_000, False)):
+        text = render(evidence={**EVIDENCE, "training": told}, **{"schedule.images": planned})
+        assert ("was not finished, its recipe asks for 1,500,000" in text) == unfinished
+
+
+def test_unknown_data_is_said_to_be_unknown():
+    text = render(**{"data.source": "photos"}, info={"data": {"source": "photos", "images": 500}})
+    assert "500 training images of `photos`" in section(text, "Data")
+    assert "not known" in section(text, "Data")
+    assert "datasets" not in yaml.safe_load(text.split("---\n")[1])
+
+
+def test_scores_stand_beside_their_floor_with_their_protocol():
+    scores = section(render(), "Scores")
+    assert "| FD-lite0 | 19.02 ± 0.12 | 1.250 | 15.22 |" in scores
+    assert "| KID-lite0 | 0.0123 ± 0.12 | 0.0001 |  |" in scores
+    assert "standard error |" not in scores
+    for part in (
+        "9,999 samples",
+        "seeds 0, 1",
+        "against 9,876 of the training images",
+        "9,765 real images",
+        "held-out images",
+        "k = 3",
+        "k = 5",
+        "121212121212...",
+    ):
+        assert part in scores
+
+
+def test_a_classifier_of_the_data_is_a_line_and_inception_is_fid():
+    inception, classifier = (copy.deepcopy(EVALUATION["evaluations"][0]) for _ in range(2))
+    inception["scores"] = {"FID": score(29.3, 3.2)}
+    inception["extractor"]["name"] = "inception"
+    classifier["scores"] = {"FD-classifier": score(6.1, 2.1)}
+    classifier["class_shares"] = {}
+    evaluations = [*EVALUATION["evaluations"], inception, classifier]
+    text = render(evaluation={**EVALUATION, "evaluations": evaluations, "warnings": ["few images"]})
+    assert "| FID | 29.30 ± 0.12 | 3.200 | 9.16 |" in text
+    assert "FD-classifier is 6.100 ± 0.12, floor 2.100." in text
+    assert "Warnings of these measurements: few images." in text
+    assert {result.metric_type for result in ModelCard(text).data.eval_results} >= {"fid", "fd-lite0", "fd-classifier"}
+
+
+@pytest.mark.parametrize("network", card.METHODS)
+def test_published_scores_are_of_the_same_network_and_data(network):
+    scores = section(render(network, "cifar10"), "Scores")
+    rows = [row for row in card.PUBLISHED["scores"] if row["network"] == network]
+    assert rows
+    assert all(f"| {row['fid']} | {row['protocol']} |" in scores for row in rows)
+    assert scores.count("| [") == len(rows)
+    assert "do not compare" in scores
+    assert "no score of this network on this data set" in section(render(network, "fashion-mnist"), "Scores")
+
+
+def test_what_is_published_names_its_source():
+    for row in card.PUBLISHED["scores"]:
+        assert row["network"] in card.METHODS
+        assert row["data"] in card.PUBLISHED["data"]
+        assert re.match(r"\[.+\]\(https://", row["source"])
+        assert "[K]" not in str(row)
+
+
+NUMBERS = {
+    "Dropped and under-represented classes": (
+        "Bag is under-represented: 39.0 %",
+        "50.0 %",
+        "0.7800",
+        "0.9800",
+        "11.1 %",
+        "1.2 %",
+        "91.5 %",
+    ),
+    "Samples where the data has none": ("47.3 % of the samples", "27.4 %", "1.017", "1.135"),
+    "Mode dropping": (
+        "38.5 %",
+        "8.4 %",
+        "0.4130",
+        "0.7140",
+        "100 clusters",
+        "in 43,",
+        "in 2 ",
+        "0.0312",
+        "0.0043",
+        "0.13 % of the samples, 1.4 % of the training images",
+    ),
+    "Duplicates": (
+        "about 160,000 different",
+        "about 1,100,000",
+        "321 pairs",
+        "9,999 samples, 45 among",
+        "batch of 460",
+        "0.2175",
+        "0.2318",
+    ),
+    "Memorised training images": (
+        "C_T = 7.25",
+        "60,000 training images",
+        "0.8120",
+        "0.7230",
+        "9,765",
+        "6.500",
+        "5.750",
+    ),
+    "Checkerboard and fine detail": ("+1.7 dB", "+0.1 dB", "-3.1 dB", "+0.2 dB", "49.0 % of the power"),
+    "Saturation and colour": (
+        "Pure black occurs too seldom, in 41.2 %",
+        "51.0 %",
+        "51.3 %",
+        "white occurs too often, in 0.52 %",
+        "0.40 %",
+        "0.43 %",
+        "mean is off by grey -1.5 (+0.2)",
+        "deviation by grey -1.5 (+0.2)",
+    ),
+    "How narrow the good moment of training was": (
+        "0.0301",
+        "0.0388",
+        "0.0023",
+        "600,000",
+        "24.03",
+        "| 1 | 500,000 | 21.04 |",
+        "| standard deviation | | 1.428 |",
+    ),
+    "What the doctor found during training": ("25,600 images", "checkerboard", "0.31"),
+}
+
+
+@pytest.mark.parametrize("title", NUMBERS)
+def test_every_failure_mode_has_its_number_and_its_floor(title):
+    found = section(render(), title)
+    assert not [part for part in NUMBERS[title] if part not in found], found
+    assert "Not measured" not in found
+
+
+def test_every_failure_mode_has_its_picture():
+    text = render(pictures="../zoo/checkpoints/shipped/x/")
+    pictures = re.findall(r"\]\(\.\./zoo/checkpoints/shipped/x/(.+?)\)", text)
+    assert sorted(pictures) == sorted(
+        {"samples.png", *checkpoint.EVIDENCE} - {"evaluation.json", "evidence.json", "truncation.png"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("decibels", "verdict"),
+    [(-3.1, "fine detail lost"), (-0.1, "fine detail as in real images"), (2.0, "noise, or edges too hard")],
+)
+def test_less_than_one_decibel_is_not_called_lost(decibels, verdict):
+    artefacts = {**EVIDENCE["artefacts"], "high_frequencies": both(decibels, 0.0)}
+    assert f"): {verdict} (" in section(
+        render(evidence={**EVIDENCE, "artefacts": artefacts}), "Checkerboard and fine detail"
+    )
+
+
+def test_a_picture_that_is_not_there_is_not_shown():
+    assert ".png" not in render(info={"files": {}})
+
+
+def test_truncation_is_a_table_where_there_is_one():
+    rows = {"psi": [{"psi": psi, "precision": 0.7, "recall": recall} for psi, recall in ((1.0, 0.51), (0.5, 0.21))]}
+    found = section(render("stylegan-lite", evidence={**EVIDENCE, "truncation": rows}), "Variety lost by truncation")
+    assert "recall goes from 0.5100 to 0.2100" in found
+    assert "| 0.5 | 0.7000 | 0.2100 |" in found
+    assert "Not applicable: dcgan has no truncation" in render()
+
+
+@pytest.mark.parametrize(
+    ("section_", "values", "said"),
+    [
+        (
+            "classes",
+            {"shares": {"real": [0.5, 0.5], "held-out": [0.5, 0.5], "generated": [0.0, 1.0]}},
+            "Trouser is missin",
+        ),
+        ("memorisation", {"c_t": -8.0}, "signs of copying"),
+        (
+            "classes",
+            {
+                "if_missing": [0.4, 0.4],
+                "shares": {"real": [0.5, 0.5], "held-out": [0.5, 0.5], "generated": [0.39, 0.61]},
+            },
+            "Trouser may be missing",
+        ),
+        ("classes", {"if_missing": [0.2, 0.02]}, "would call 2.0 % Bag by mistake"),
+        ("memorisation", {"c_t": 0.5}, "not copied as a whole"),
+        ("memorisation", {"mirrored": True}, "60,000 training images, mirrored ones among them, is"),
+        ("saturation", {"black": {"real": 0.5, **both(0.51, 0.5)}}, "Pure black occurs as often as it should"),
+        (
+            "saturation",
+            {key: {"real": [1.0] * 3, **both([1.0] * 3, [1.0] * 3)} for key in ("means", "deviations")},
+            "Level 0 occurs too seldom, in 41.2 % of the channels' values",
+        ),
+        ("duplicates", {"bounded": both(True, True)}, "more than 160,000 different"),
+        ("artefacts", {"checkerboard": both({"2": 0.2, "4": 0.1}, {"2": 0.0, "4": 0.0})}, "No checkerboard"),
+        ("findings", {"found": []}, "**Nothing**"),
+    ],
+)
+def test_the_words_follow_the_numbers(section_, values, said):
+    assert said in render(evidence=changed(section_, **values))
+
+
+def test_without_evidence_nothing_is_claimed():
+    text = render(evaluation=None, evidence=None, info={"files": {"samples.png": {}}, "device": None, "training": None})
+    assert "model-index" not in text
+    for _, title, _ in failures.MODES:
+        found = section(text, title)
+        assert found.startswith("*Not measured: the checkpoint has no evidence of it. `ganzoo card ")
+        assert not re.search(r"\d", found.replace("dcgan-fashion-mnist", ""))
+    assert "Not measured" in section(text, "Scores")
+    training = section(text, "Training")
+    for part in ("not recorded; every number is in `recipe.toml`", "not recorded in the checkpoint", "not estimated"):
+        assert part in training
+
+
+@pytest.mark.parametrize("name", [key for key, _, _ in failures.MODES])
+def test_one_missing_section_says_why_and_leaves_the_others(name):
+    text = render(evidence={**EVIDENCE, name: {"not_measured": "the moon was full"}})
+    assert text.count("*Not measured: the moon was full.*") == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {**EVIDENCE, "classes": {}},
+        changed("low_density", below_1=None),
+        {**EVIDENCE, "moment": {"kid": [[]]}},
+        {"x": []},
+        {**EVIDENCE, "duplicates": {"support": "many"}},
+        {**EVIDENCE, "findings": []},
+    ],
+)
+def test_evidence_of_another_kind_is_an_error(broken):
+    if "x" in broken:
+        broken = {"classes": "none"}
+    with pytest.raises(ValueError, match=r"measure again with `ganzoo card .* Received: "):
+        render(evidence=broken)
+
+
+def test_text_from_files_stays_text():
+    names = ["<script>alert(1)</script>", "a|b\n# c ![x](y)"]
+    text = render(evidence=changed("classes", classes=names), info={"name": "x\n---\n# y<b>"})
+    assert not re.search(r"<script|<b>|!\[x\]|^# c|a\|b", text, re.MULTILINE)
+    assert ModelCard(text).data.license == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00123, "0.0012"),
+        (0.7315, "0.7315"),
+        (19.023, "19.02"),
+        (-3.5, "-3.500"),
+        (123456.0, "123,456"),
+        (0, "0.0000"),
+    ],
+)
+def test_numbers_are_read_without_thinking(value, text):
+    assert wording.number(value) == text
+
+
+@pytest.fixture
+def saved(small, tmp_path):
+    """A checkpoint folder with the evidence above."""
+
+    def write(weights=None, evidence=EVIDENCE):
+        info = {key: value for key, value in INFO.items() if key != "files"}
+        nothing = {"generator": {}, "discriminator": {}}
+        folder = checkpoint.save(tmp_path / "saved", small("dcgan-fashion-mnist"), nothing, info)
+        own = weights or checkpoint.open_checkpoint(folder).info["files"]["generator.safetensors"]["sha256"]
+        of = {
+            "evaluation.json": {**EVALUATION, "generated": {**EVALUATION["generated"], "generator_sha256": own}},
+            "evidence.json": {**evidence, "checkpoint": {"generator_sha256": own}},
+        }
+        checkpoint.renew(folder, {name: json.dumps(content).encode() for name, content in of.items()})
+        return folder
+
+    return write
+
+
+def test_a_folder_is_read_whole(saved):
+    found = card.read(saved())
+    assert found.evidence["duplicates"] == EVIDENCE["duplicates"]
+    assert found.evaluation["ms_ssim"] == EVALUATION["ms_ssim"]
+
+
+def test_evidence_of_other_weights_is_refused(saved):
+    with pytest.raises(ValueError, match=r"evaluation.json was measured of other weights; measure again"):
+        card.read(saved(weights="cd" * 32))
+
+
+def test_the_command_prints_or_writes(saved, tmp_path):
+    folder = saved()
+    printed = CliRunner().invoke(main, ["card", str(folder)])
+    assert printed.exit_code == 0
+    assert printed.stdout == card.render(card.read(folder), str(folder))
+    out = tmp_path / "cards" / "mine.md"
+    assert CliRunner().invoke(main, ["card", str(folder), "-o", str(out)]).exit_code == 0
+    assert out.read_text() == card.render(card.read(folder), str(folder), "../saved/")
+    beside = folder / "README.md"
+    assert CliRunner().invoke(main, ["card", str(folder), "-o", str(beside)]).exit_code == 0
+    assert beside.read_text() == printed.stdout
+
+
+def test_the_command_explains_errors(tmp_path):
+    for arguments in (["card", "dcgan-fashon-mnist"], ["card", "dcgan-fashion-mnist", "-o", str(tmp_path)]):
+        result = CliRunner().invoke(main, arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.fullmatch(r"Error: .* Received: .*\n", result.stderr)
+
+
+CARDS = Path(__file__).parents[2] / "model_cards"
+
+
+@pytest.mark.parametrize("name", resolve.shipped())
+def test_shipped_cards_are_what_their_evidence_renders(name):
+    rendered = card.render(card.read(resolve.resolve(name)), name, f"../zoo/checkpoints/shipped/{name}/")
+    card_ = (CARDS / f"{name}.md").read_text("utf-8")
+    assert card_ == rendered, f"`ganzoo card {name} -o model_cards/{name}.md` renews it"
+
+
+def test_every_card_has_a_checkpoint():
+    assert {path.stem for path in CARDS.glob("*.md")} <= set(resolve.shipped())
+
+
+def test_the_published_file_is_toml_that_ships():
+    assert tomllib.loads((Path(card.__file__).parent / "published.toml").read_text("utf-8")) == card.PUBLISHED
+
+
+@pytest.mark.parametrize("name", resolve.shipped())
+def test_the_readmes_row_of_a_shipped_checkpoint_is_its_evidence(name):
+    found = card.read(resolve.resolve(name))
+    by_lite0 = found.evaluation["evaluations"][0]
+    scores = {score: entry["mean"] for score, entry in by_lite0["scores"].items()}
+    classes, shares = found.evidence["classes"]["classes"], found.evidence["classes"]["shares"]
+    _, least, share = min(
+        (drawn / real, name, drawn)
+        for name, real, drawn in zip(classes, shares["real"], shares["generated"], strict=True)
+    )
+    readme = (CARDS.parent / "README.md").read_text("utf-8")
+    row = re.search(rf"^\| \[`{name}`\].*$", readme, re.MULTILINE).group().split(" | ")
+    assert row[1:] == [
+        f"{found.info['images'] / 1e6:.1f} M, {found.info['training']['hours']:.1f} h",
+        ", ".join(f"{count / 1e6:.2f} M" for count in found.info["parameters"].values()),
+        f"{scores['FD-lite0']:.1f} ± {by_lite0['scores']['FD-lite0']['spread']:.1f}",
+        f"{scores['KID-lite0']:.4f}",
+        *(f"{scores[score]:.3f}" for score in ("precision", "recall", "density", "coverage")),
+        f"{least} {share:.1%} |".replace("%", " %"),
+    ]

@@ -1,0 +1,238 @@
+import io
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import networks
+from zoo.checkpoints import checkpoint
+from zoo.checkpoints.generator import load_generator
+from zoo.files import pictures
+from zoo.networks.parts.variables import by_path
+from zoo.publish.export import export, levels_from_z, plain
+
+NETWORKS = {"dcgan": {}, "sngan": {"data.channels": 3}, "stylegan-lite": {"model.mapping_layers": 2}}
+
+
+@pytest.fixture
+def saved(small, tmp_path):
+    """A function that saves a tiny checkpoint with weights far from their start: `saved("dcgan")`."""
+
+    def make(network, folder="source", scale=1.0, training=False, **info):
+        recipe = small("dcgan-fashion-mnist", **{"model.network": network, **NETWORKS[network]})
+        rng = np.random.default_rng(0)
+        tensors = {}
+        for model in networks.build(recipe):
+            tensors[model.name] = {
+                path: moved(path, np.asarray(variable), rng) for path, variable in by_path(model.variables).items()
+            }
+        for path in tensors["generator"]:
+            if path.startswith("to_image") and path.endswith("kernel"):
+                tensors["generator"][path] *= np.float32(scale)
+        if training:
+            tensors["training"] = {"step": np.zeros(())}
+        return checkpoint.save(tmp_path / folder, recipe, tensors, {"images": 640, **info})
+
+    return make
+
+
+def moved(path, array, rng):
+    array = array + rng.normal(0, 0.2, array.shape).astype("float32")
+    return np.abs(array) if path.endswith("variance") else array
+
+
+def noise(model, count=5):
+    rng = np.random.default_rng(1)
+    return {
+        tensor.name: rng.uniform(size=(count, tensor.shape[1])).astype("float32")
+        if tensor.name == "mixing"
+        else rng.standard_normal((count, tensor.shape[1]), "float32")
+        for tensor in model.inputs
+    }
+
+
+def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path):
+    saved("dcgan", "run/checkpoints/step-000000001", training=True, step=1, kid=0.3)
+    saved("dcgan", "run/checkpoints/step-000000002", training=True, step=2, kid=0.2)
+    saved("dcgan", "run/checkpoints/step-000000003", training=True, step=3, kid=0.4)
+    said = []
+    out = export(tmp_path / "run", "checkpoint", tmp_path / "shipped", notify=said.append)
+
+    opened = checkpoint.open_checkpoint(out)
+    assert not said
+    assert {file.name for file in out.iterdir()} == {
+        "ganzoo.json",
+        "recipe.toml",
+        "generator.safetensors",
+        "discriminator.safetensors",
+        "samples.png",
+    }
+    assert (opened.info["images"], opened.info["step"], opened.info["kid"]) == (640, 2, 0.2)
+    assert opened.info["kernels"] == "float16"
+    for network in ("generator", "discriminator"):
+        assert {(array.ndim > 1, array.dtype.name) for array in opened.arrays(network).values()} == {
+            (True, "float16"),
+            (False, "float32"),
+        }
+
+    before, after = (load_generator(name).sample(256) for name in (tmp_path / "run", out))
+    assert np.abs(before.astype(int) - after).max() <= 1
+    assert np.ptp(after) > 100
+    with Image.open(io.BytesIO(opened.content("samples.png"))) as picture:
+        np.testing.assert_array_equal(picture, pictures.grid(after[:64]))
+
+
+def test_kernels_stay_in_single_precision_where_half_would_change_the_images(saved, tmp_path):
+    source, said = saved("dcgan", scale=1_000.0), []
+    out = export(source, "checkpoint", tmp_path / "out", notify=said.append)
+    assert len(said) == 1
+    assert "float32" in said[0]
+    assert checkpoint.open_checkpoint(out).info["kernels"] == "float32"
+    for network in ("generator", "discriminator"):
+        for path, array in checkpoint.open_checkpoint(out).arrays(network).items():
+            np.testing.assert_array_equal(array, checkpoint.open_checkpoint(source).arrays(network)[path])
+    with Image.open(out / "samples.png") as picture:
+        np.testing.assert_array_equal(picture, pictures.grid(load_generator(source).sample(64)))
+
+
+def test_an_exported_checkpoint_exports_to_the_same_weights(saved, tmp_path):
+    first = export(saved("dcgan"), "checkpoint", tmp_path / "first")
+    second = export(first, "checkpoint", tmp_path / "second")
+    for file in first.iterdir():
+        assert file.read_bytes() == (second / file.name).read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept")  # NumPy 2.4 of a TensorFlow variable
+def test_keras_files_load_without_zoo(saved, tmp_path):
+    sources = {network: saved(network, network) for network in ("dcgan", "sngan")}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    z = np.random.default_rng(0).standard_normal((5, 8), "float32")
+    np.save(tmp_path / "z.npy", z)
+    for network, source in sources.items():
+        assert export(source, "keras", tmp_path / f"{network}.keras") == tmp_path / f"{network}.keras"
+
+    code = f"""
+import sys
+sys.modules["zoo"] = None
+import keras, numpy as np
+for network in {list(sources)}:
+    model = keras.saving.load_model(f"../{{network}}.keras")
+    np.save(f"../{{network}}.npy", model(np.load("../z.npy"), training=False))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=empty, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for network, source in sources.items():
+        images = np.asarray(load_generator(source).model(z, training=False))
+        assert np.ptp(images) > 0.5
+        np.testing.assert_allclose(np.load(tmp_path / f"{network}.npy"), images, atol=1e-5)
+
+
+def test_the_plain_generator_has_as_many_layers_and_leaves_the_first_alone(saved):
+    model = load_generator(saved("sngan")).model
+    before = model.get_weights()
+    twin = plain(model)
+    assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keras_refuses_a_network_with_layers_of_its_own(saved, tmp_path):
+    with pytest.raises(ValueError, match=r"Modulated.*checkpoint or onnx or savedmodel\. Received: 'keras'"):
+        export(saved("stylegan-lite"), "keras", tmp_path / "g.keras")
+    assert not (tmp_path / "g.keras").exists()
+
+
+@pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
+def test_savedmodel_has_a_signature_with_named_inputs(saved, tmp_path, network):
+    import tensorflow as tf
+
+    source = saved(network)
+    model = load_generator(source).model
+    inputs = noise(model)
+    loaded = tf.saved_model.load(str(export(source, "savedmodel", tmp_path / "out")))
+    serve = loaded.signatures["serving_default"]
+    (images,) = serve(**{name: tf.constant(value) for name, value in inputs.items()}).values()
+    np.testing.assert_allclose(images, networks.generate(model, inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_levels_from_z_are_the_samples(saved, network):
+    generator = load_generator(saved(network))
+    model = levels_from_z(generator.model)
+    inputs = noise(generator.model)
+    z = np.concatenate([inputs[name] for name in ("z", "noise") if name in inputs], axis=1)
+    levels = np.asarray(model(z))
+    images = generator.images({name: value for name, value in inputs.items() if name in ("z", "noise")})
+    assert levels.dtype == np.uint8
+    assert levels.shape == (5, 3, 32, 32)
+    np.testing.assert_array_equal(levels.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
+
+
+@pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
+def test_onnx_gives_our_images(saved, tmp_path, network):
+    pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
+    source, said = saved(network), []
+    out = export(source, "onnx", tmp_path / "my g.onnx", notify=said.append)
+    session = runtime.InferenceSession(out)
+    (z_input,), (output,) = session.get_inputs(), session.get_outputs()
+    model = levels_from_z(load_generator(source).model)
+    z = np.random.default_rng(0).standard_normal((5, z_input.shape[1]), "float32")
+    (levels,) = session.run(None, {"z": z})
+    assert output.type == "tensor(uint8)"
+    assert levels.shape == (5, 3, 32, 32)
+    words = shlex.split(said[0])
+    assert words[words.index("--input1") + 1] == str(out)
+    assert words[words.index("--input1-model-z-size") + 1] == str(z_input.shape[1])
+    difference = np.abs(levels.astype(int) - np.asarray(model(z)))
+    assert difference.max() <= 1  # two libraries add in different orders, and then both round
+    assert difference.mean() < 0.01
+
+
+def test_onnx_without_its_package_says_what_to_install(saved, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ValueError, match=r"pip install .tf2onnx"):
+        export(saved("dcgan"), "onnx", tmp_path / "g.onnx")
+
+
+@pytest.mark.parametrize(
+    ("format", "out", "message"),
+    [
+        ("pickle", "g", r"checkpoint, keras, onnx, savedmodel\. Received: 'pickle'"),
+        ("keras", "g.h5", "generator.keras"),
+        ("keras", "folder.keras", "generator.keras"),
+        ("onnx", "g", "generator.onnx"),
+        ("checkpoint", "full", "something already"),
+        ("savedmodel", "file", "something already"),
+        ("keras", "file/g.keras", "nothing can be written"),
+        ("checkpoint", "file/g", "nothing can be written"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_the_checkpoint_is_read(tmp_path, format, out, message):
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=message):
+        export("no-such-checkpoint", format, tmp_path / out)
+    assert (tmp_path / "full" / "precious").exists()
+
+
+def test_nothing_half_written_stays(saved, tmp_path, monkeypatch):
+    import keras
+
+    def disk_full(self, path, *args, **kwargs):
+        path.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(keras.Model, "save", disk_full)
+    source = saved("dcgan")
+    (tmp_path / "g.keras").write_bytes(b"old")
+    with pytest.raises(OSError, match="no space"):
+        export(source, "keras", tmp_path / "g.keras")
+    assert (tmp_path / "g.keras").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} <= {"source", "g.keras", "cache"}

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from zoo.recipe import Schedule
+from zoo.step import schedule
+
+
+def test_both_move_in_each_step_by_default():
+    assert {schedule.players(Schedule(1000, 4), step, 10, r_t=1.0) for step in range(20)} == {("d", "g")}
+
+
+def test_long_periods_in_steps_and_in_epochs():
+    plan = Schedule(1000, 4, d_period=3, g_period=2)
+    assert [schedule.players(plan, step, 10)[0] for step in range(10)] == list("dddggdddgg")
+    plan = Schedule(1000, 4, d_period=1, g_period=2, period_unit="epochs")
+    assert [schedule.players(plan, step, 2)[0] for step in range(12)] == list("ddggggddgggg")
+
+
+def test_the_leader_waits_above_the_bound_alone():
+    plan = Schedule(1000, 4, wait_above=0.8)
+    assert schedule.players(plan, 0, 10, r_t=0.9) == ("g",)
+    assert schedule.players(plan, 0, 10, r_t=0.8) == ("d", "g")
+
+
+def test_ema_halves_in_its_half_life():
+    decay = float(schedule.ema_decay(10_000_000, 100, 1000))
+    assert decay**10 == pytest.approx(0.5, rel=1e-5)
+    assert float(schedule.ema_decay(0, 100, 1000)) == 0.0  # a young average is the weights
+    assert float(schedule.ema_decay(10_000, 100, 1_000_000)) == pytest.approx(0.5 ** (100 / 500), rel=1e-5)
+
+
+def test_a_lazy_penalty_is_as_strong_on_average():
+    values = [float(schedule.lazily(lambda: np.float32(3.0), 4, np.int32(count))) for count in range(8)]
+    assert values == [12.0, 0, 0, 0, 12.0, 0, 0, 0]
+    assert schedule.lazily(lambda: 3.0, 1, 5) == 3.0
+
+
+def test_steps_of_a_run():
+    assert Schedule(images=1000, batch_size=10, d_steps=5).steps == 20

@@ -1,0 +1,108 @@
+"""The probe measures a GAN and leaves it as it is."""
+
+import numpy as np
+import pytest
+
+from zoo import backend, data
+from zoo.step import noise, schedule
+from zoo.step.gan import GAN
+from zoo.watch.probe import Probe, above, largest_singular_value
+
+
+@pytest.fixture
+def store(images):
+    return data.prepare(images, resolution=32, channels=1, notify=lambda line: None)
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Enough images for 50 held-out ones: bright squares."""
+    rng = np.random.default_rng(0)
+    array = np.zeros((2600, 32, 32), np.uint8)
+    for image in array:
+        top, left = rng.integers(2, 20, 2)
+        image[top : top + 8, left : left + 8] = rng.integers(100, 255)
+    np.savez(tmp_path / "many.npz", images=array)
+    return data.prepare(str(tmp_path / "many.npz"), resolution=32, channels=1, notify=lambda line: None)
+
+
+def batch_of(gan, store, step=0):
+    real = data.Batches(
+        store.images, seed=0, batch_size=gan.recipe.schedule.batch_size, d_steps=gan.recipe.schedule.d_steps
+    )[step]
+    return {"real": real, **noise.batch(gan.recipe, gan.generator, step)}
+
+
+def test_the_area_under_the_curve():
+    assert above(np.array([1.0, 2.0]), np.array([0.0])) == 1
+    assert above(np.zeros(3), np.zeros(4)) == 0.5
+    assert above(np.array([0.0, 2.0]), np.array([1.0, 3.0])) == 0.25
+
+
+def test_the_power_method_finds_the_largest_singular_value():
+    matrix = np.random.default_rng(0).standard_normal((40, 12)).astype(np.float32)
+    matrix[:, 0] *= 3
+    assert largest_singular_value(matrix) == pytest.approx(np.linalg.svd(matrix)[1][0], rel=1e-3)
+    assert largest_singular_value(np.zeros((4, 3), np.float32)) == 0
+
+
+@pytest.mark.parametrize("name", ["dcgan-fashion-mnist", "wgan-gp-fashion-mnist"])
+def test_measuring_changes_nothing_and_repeats(small, many, name):
+    gan = GAN(small(name, **{"data.source": many.source}))
+    engine, probe = backend.Engine(gan), Probe(gan, many)
+    first = probe.measure(0)
+    weights = [np.asarray(variable).copy() for variable in gan.variables]
+    again = Probe(gan, many).measure(0)
+    assert first == again
+    for variable, value in zip(gan.variables, weights, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+    for step in range(3):
+        engine.run(schedule.BOTH, batch_of(gan, many, step))
+    engine.sync()
+    after = probe.measure(3)
+    assert after["d_update"] > 0
+    assert after["g_update"] > 0
+    assert after["movement"] > 0
+    assert 0 <= after["separation"] <= 1
+    assert 0 <= after["memorised"] <= 1
+    assert after["real_low"] == -1.0
+    assert after["real_high"] <= 1.0
+    assert np.isfinite(list(after.values())).all()
+    assert ("probe_real_accuracy" in after) == (name == "dcgan-fashion-mnist")
+    probe.measure(6)
+    assert probe.before["step"] == 6
+
+
+def test_the_extremes_are_those_before_augmentation(small, many):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source, "augment.diffaugment": ["color"]}))
+    signals = Probe(gan, many).measure(0)
+    assert -1.0 == signals["real_low"] < signals["real_high"] <= 1.0
+    assert -1.0 <= signals["fake_low"] < signals["fake_high"] <= 1.0
+
+
+def test_frozen_networks_do_not_move(small, many):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
+    engine, probe = backend.Engine(gan), Probe(gan, many)
+    probe.measure(0)
+    engine.run(schedule.G_ONLY, batch_of(gan, many))
+    engine.sync()
+    signals = probe.measure(1)
+    assert signals["d_update"] == 0
+    assert signals["g_update"] > 0
+
+
+def test_the_first_look_is_at_the_data(small, many, store):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
+    first = Probe(gan, many).first
+    assert first["data_images"] == len(many.images)
+    assert first["data_shift"] < 0.2
+    assert first["data_duplicates"] < 0.2
+    assert "data_shift" not in Probe(gan, store).first  # two held-out images tell nothing
+    by_place = many.images[np.argsort(many.images.argmax(axis=1).sum(axis=(1, 2)), kind="stable")]
+    ordered = data.Store(many.path, "sorted", by_place, many.heldout, None, None, (), "", ())
+    assert Probe(gan, ordered).first["data_shift"] < 0.2, "as in a folder, class by class"
+    one = data.Store(many.path, "one", np.repeat(many.images[:1], 100, axis=0), many.heldout, None, None, (), "", ())
+    first = Probe(gan, one).first
+    assert first["data_distance"] == 0
+    assert first["data_duplicates"] == 0.99
+    assert first["data_shift"] > 0.1

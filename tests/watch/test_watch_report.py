@@ -1,0 +1,163 @@
+"""A run after the fact: what `ganzoo doctor` says, of whole runs and of damaged ones."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import tomli_w
+from click.testing import CliRunner
+from PIL import Image
+
+from zoo import recipe as recipes
+from zoo.checkpoints import checkpoint
+from zoo.checkpoints.run import Run
+from zoo.cli import main
+from zoo.watch import report
+from zoo.watch.diagnosis import diagnose
+
+RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 6_400, "schedule.batch_size": 64})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose generator stops moving after step 40, with a checkpoint before and after."""
+    run = Run(tmp_path / "run")
+    run.start(RECIPE)
+    for step in range(0, 101, 10):
+        run.log(
+            {
+                "step": step,
+                "images": 64 * step,
+                "d_loss": 1.0 + step / 100,
+                "g_loss": 1.0,
+                "separation": 0.9,
+                "d_update": 0.01,
+                "g_update": 0.01 if step <= 40 else 0.0,
+                "d_weights": 0.02,
+                "g_weights": 0.02,
+            }
+        )
+    for step, kid in ((20, 0.03), (80, 0.05)):
+        checkpoint.save(run.checkpoint_path(step), RECIPE, {}, {"step": step, "kid": kid, "healthy": step < 50})
+        run.add_samples(64 * step, Image.fromarray(np.full((64, 64), step, np.uint8)))
+    return run
+
+
+def doctor(*arguments):
+    return CliRunner().invoke(main, ["doctor", *map(str, arguments)])
+
+
+def test_a_failing_run_is_explained(run):
+    diagnosis = diagnose(run.path)
+    assert diagnosis.verdict == "training fails"
+    (finding,) = diagnosis.findings
+    assert (finding.name, finding.first_step, finding.lasting) == ("g_frozen", 50, True)
+    assert diagnosis.use == {
+        name: run.checkpoint_path(step) for name, step in (("best", 20), ("last healthy", 20), ("latest", 80))
+    }
+    text = report.markdown(diagnosis)
+    for expected in ("training fails", "first seen at step 50", "g_update was 0", "step-000000020", "Remedy:"):
+        assert expected in text
+
+
+def test_the_page_needs_no_other_file(run):
+    page = report.page(diagnose(run.path))
+    assert set(re.findall(r'src="([^:,]+)', page)) == {"data"}
+    assert page.count("<img") == 3  # curves, samples before the failure and at the end
+    assert "before the first finding, after 1,280 images" in page
+    assert "<script" not in page
+    assert not re.search(r"https?://", page)
+
+
+def test_names_in_a_recipe_cannot_write_into_the_page(run):
+    (run.path / "recipe.toml").write_text(tomli_w.dumps(RECIPE.replace(name="<script>alert(1)</script>").to_dict()))
+    assert "<script>" not in report.page(diagnose(run.path))
+
+
+def test_a_healthy_run_is_called_so(tmp_path):
+    run = Run(tmp_path / "run")
+    run.start(RECIPE)
+    for step in (0, 50, 100):
+        run.log({"step": step, "images": 64 * step, "separation": 0.9})
+    diagnosis = diagnose(run.path)
+    assert (diagnosis.verdict, diagnosis.changes, diagnosis.use) == ("no failure found", [], {})
+    assert diagnosis.better == RECIPE
+    assert "None of the known failures" in report.markdown(diagnosis)
+    assert "<h2>Evidence" not in report.page(diagnosis)
+
+
+def test_the_command_prints_writes_and_fixes(run, tmp_path):
+    assert "# dcgan-fashion-mnist: training fails" in doctor(run.path).output
+    html, fixed = tmp_path / "out" / "report.html", tmp_path / "fixed.toml"
+    run.log({"step": 101, "images": 6464, "data_images": 64.0})
+    result = doctor(run.path, "-o", html, "--write-recipe", fixed)
+    assert result.exit_code == 0
+    assert html.read_text().startswith("<!doctype html>")
+    better = recipes.load(fixed)
+    assert better.augment.diffaugment == ("color", "translation", "cutout")
+    assert better.name == "fixed", "for a folder of its own"
+    assert "augment.diffaugment" in doctor(run.path).output
+    assert "report.txt" in doctor(run.path, "-o", tmp_path / "report.txt").output
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda run: (run.path / "recipe.toml").unlink(), "this is no run"),
+        (lambda run: (run.path / "recipe.toml").write_text("name = 3\nnew_key = 4"), "another version"),
+        (lambda run: (run.path / "recipe.toml").write_bytes(b"\xff\xfe"), "another version"),
+        (lambda run: (run.path / "log.jsonl").unlink(), "logged nothing yet"),
+        (lambda run: (run.path / "log.jsonl").write_text(""), "logged nothing yet"),
+        (lambda run: (run.path / "log.jsonl").write_text("[]\n3\n{}\n"), "nothing in its log can be read"),
+        (lambda run: (run.path / "log.jsonl").write_bytes(b"\xff\xfe\x00"), "not readable"),
+        (lambda run: (run.path / "log.jsonl").write_text('{"step": 1, "imag'), "nothing in its log can be read"),
+    ],
+)
+def test_a_run_that_cannot_be_judged_is_explained(run, damage, said):
+    damage(run)
+    result = doctor(run.path)
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_empty_folder_and_a_missing_one_are_no_runs(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere"):
+        assert "this is no run" in doctor(path).output
+
+
+def test_a_log_cut_short_is_judged_as_far_as_it_goes(run):
+    with open(run.path / "log.jsonl", "a") as file:
+        file.write('{"step": 110, "ima')
+    diagnosis = diagnose(run.path)
+    assert [finding.name for finding in diagnosis.findings] == ["g_frozen"]
+    assert any("1 of 12 lines" in note for note in diagnosis.notes)
+
+
+def test_a_run_that_goes_on_and_an_older_log_are_said_to_be_so(tmp_path):
+    run = Run(tmp_path / "run")
+    run.start(RECIPE)
+    run.log({"step": 10, "images": 640, "d_loss": 1.0, "g_loss": 1.0, "distance": 3.0})
+    notes = " ".join(diagnose(run.path).notes)
+    for expected in ("step 10 of 100 and seems to go on", "no probe signals", "no checkpoint"):
+        assert expected in notes
+
+
+def test_values_of_unknown_kinds_in_the_log_do_not_crash(run):
+    run.log({"step": 105, "images": "many", "separation": "high", "d_loss": None, "findings": 3, "rollback": 1})
+    assert diagnose(run.path).findings[0].name == "g_frozen"
+    assert "<!doctype" in report.page(diagnose(run.path))
+
+
+def test_a_damaged_checkpoint_is_not_recommended(run):
+    (run.checkpoint_path(80) / "ganzoo.json").write_text("{")
+    diagnosis = diagnose(run.path)
+    assert diagnosis.use == {}
+    assert "damaged" in " ".join(diagnosis.notes)
+
+
+def test_a_rollback_is_told(run):
+    run.log({"step": 20, "images": 1280, "rollback": {"from_step": 80, "why": "d_frozen"}})
+    assert "from step 80 to 20" in report.markdown(diagnose(run.path))
+    json.loads((run.path / "log.jsonl").read_text().splitlines()[-1])

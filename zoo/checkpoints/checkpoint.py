@@ -1,0 +1,280 @@
+"""A checkpoint is a folder in which nothing executes.
+
+    ganzoo.json                 format, training data, images seen, and the size and SHA-256 of every other file
+    recipe.toml                 the resolved recipe
+    generator.safetensors       the averaged (EMA) generator, {variable path: array}
+    discriminator.safetensors   the discriminator, since fine-tuning needs it
+    training.safetensors        in a run alone: the raw generator, both Adams and the counters, to go on exactly
+    samples.png                 64 samples, seed 0
+    evaluation.json, evidence.json and pictures   what was measured of it, that its card is rendered from
+
+Reading trusts nothing, since the folder may come from anywhere: links that lead out of it are refused, sizes and
+digests are compared before a file is parsed, a recipe is compared with the size of the weights before a network is
+built, names, shapes and values before a variable is assigned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_safetensors
+from safetensors.numpy import save as format_safetensors
+
+from zoo import recipe as recipes
+from zoo.files.atomic import replacing_folder
+
+FORMAT = 1
+SHIPPED = Path(__file__).parent / "shipped"  # the checkpoints inside this package
+FLOAT32_MAX = np.finfo("float32").max
+
+EVIDENCE = (
+    "evaluation.json",
+    "evidence.json",
+    "interpolation.png",
+    "classes.png",
+    "worst.png",
+    "missed.png",
+    "duplicates.png",
+    "neighbours.png",
+    "spectrum.png",
+    "levels.png",
+    "truncation.png",
+    "progress.png",
+)
+FILES = (
+    "ganzoo.json",
+    "recipe.toml",
+    "generator.safetensors",
+    "discriminator.safetensors",
+    "samples.png",
+    "README.md",
+    *EVIDENCE,
+)  # of a checkpoint that is published
+LARGEST_HEADER = 10**6  # bytes of names and shapes in a safetensors file
+UNASKED_WEIGHTS = 2 * 10**6  # so many, a network may have whatever the size of its file, or its file hold
+LIMITS = {"model.mapping_layers": 64, "schedule.batch_size": 2**16, "schedule.d_steps": 100, "schedule.g_steps": 100}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint folder: its recipe and `info`, the contents of ganzoo.json. Weights are read on demand."""
+
+    path: Path
+    recipe: recipes.Recipe
+    info: dict[str, Any]
+
+    @property
+    def has_training_state(self) -> bool:
+        return "training.safetensors" in self.info["files"]
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of generator.safetensors and its like, checked against size and digest; ValueError otherwise."""
+        content = self.content(f"{name}.safetensors")
+        try:
+            if int.from_bytes(content[:8], "little") > LARGEST_HEADER:
+                raise ValueError("a header above 1 MB")
+            arrays = parse_safetensors(content)
+        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ValueError(
+                f"{name}.safetensors is corrupt ({printable(error)}); fetch or export the checkpoint "
+                f"again. Received: {str(self.path)!r}"
+            ) from None
+        arrays = {printable(key): array for key, array in arrays.items()}
+        broken = [
+            key
+            for key, array in arrays.items()
+            if array.dtype.kind not in "fiu" or not (np.abs(array) <= FLOAT32_MAX).all()
+        ]
+        if broken:
+            raise ValueError(
+                f"{name}.safetensors has values that are not finite, in {', '.join(broken[:5])}. "
+                f"Received: {str(self.path)!r}"
+            )
+        return arrays
+
+    def content(self, file: str) -> bytes:
+        """The bytes of a file that ganzoo.json lists, checked against its size and digest."""
+        return _content(self.path, self.info, file)
+
+
+def largest(file: str) -> int:
+    """The most bytes that a file of this name may have; no checkpoint of this zoo comes near."""
+    return {".safetensors": 2**31, ".json": 10**6, ".toml": 10**5}.get(Path(file).suffix, 10**7)
+
+
+def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
+    listed, path = info["files"].get(file), locate(folder, file)
+    if listed is None or not os.path.isfile(path):
+        raise ValueError(f"the checkpoint has no {file}. Received: {str(folder)!r}")
+    if path.stat().st_size != listed["bytes"]:
+        raise ValueError(
+            f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or changed; "
+            f"fetch or export the checkpoint again. Received: {str(folder)!r}"
+        )
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
+        raise ValueError(
+            f"{file} does not have the digest that ganzoo.json states: corrupt or changed; fetch or "
+            f"export the checkpoint again. Received: {str(folder)!r}"
+        )
+    return content
+
+
+def locate(folder: Path, file: str) -> Path:
+    """Where a file of a checkpoint lies. Links stay in the folder, or lead from a snapshot to the Hub cache's blobs."""
+    home, path = Path(os.path.realpath(folder)), Path(os.path.realpath(folder / file))
+    roots = [home]
+    if home.parent.name == "snapshots":  # cache/models--org--name/snapshots/COMMIT
+        repository = home.parent.parent
+        roots += [repository / "blobs", repository.parent / "blobs"]
+    shipped = Path(folder).is_relative_to(SHIPPED)  # as trusted as this code, which may be linked too
+    if not shipped and not any(path.is_relative_to(root) for root in roots):
+        raise ValueError(
+            f"{file} is a link that leads out of the checkpoint; fetch the checkpoint again. Received: {str(folder)!r}"
+        )
+    return path
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Reads ganzoo.json and recipe.toml of a checkpoint folder; ValueError says what is wrong with it."""
+    path = Path(path)
+    info = _read_info(path)
+    _content(path, info, "recipe.toml")
+    recipe = recipes.load(path / "recipe.toml")
+    _require_plausible(recipe, path)
+    return Checkpoint(path, recipe, info)
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    file = locate(path, "ganzoo.json")
+    if not os.path.isfile(file):
+        raise ValueError(f"this is no checkpoint: it has no ganzoo.json. Received: {str(path)!r}")
+    try:
+        info = json.loads(file.read_text() if file.stat().st_size <= largest("ganzoo.json") else "")
+        whole = (
+            info["format"] == FORMAT
+            and isinstance(info.get("data", {}), dict)
+            and all(
+                name.isprintable()
+                and Path(name).name == name
+                and name not in ("", "..")
+                and isinstance(entry["sha256"], str)
+                and type(entry["bytes"]) is int
+                and 0 <= entry["bytes"] <= largest(name)
+                for name, entry in info["files"].items()
+            )
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"ganzoo.json is corrupt ({type(error).__name__}: {printable(error)}). Received: {str(path)!r}"
+        ) from None
+    if not whole:
+        raise ValueError(
+            f"ganzoo.json is not of format {FORMAT}; install the newest keras-ganzoo, or fetch the "
+            f"checkpoint again. Received: {str(path)!r}"
+        )
+    return info
+
+
+def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
+    """Raises ValueError when the files are not of the size of this recipe's networks, or when its steps are absurd."""
+    values = recipe.to_dict()
+    for key, most in LIMITS.items():
+        table, name = key.split(".")
+        if values[table][name] > most:
+            raise ValueError(f"{key} of a checkpoint's recipe is at most {most:,}. Received: {values[table][name]}")
+    for network, least in least_weights(recipe).items():
+        file = locate(path, f"{network}.safetensors")
+        size = file.stat().st_size if os.path.isfile(file) else 0
+        if least > max(size // 2, UNASKED_WEIGHTS) or size > 4 * (20 * least + UNASKED_WEIGHTS):
+            raise ValueError(
+                f"the recipe builds a {network} of {least:,} to {20 * least:,} weights, and {network}"
+                f".safetensors has {size:,} bytes; fetch or export the checkpoint again. "
+                f"Received: {str(path)!r}"
+            )
+
+
+def printable(text: Any) -> str:
+    """One line that a terminal can show, of what may come out of a file."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))
+
+
+def least_weights(recipe: recipes.Recipe) -> dict[str, int]:
+    """A lower bound of each network's weights from the recipe's numbers alone, 20 times too low at the most.
+
+    Every network has a 3 x 3 convolution between its largest width and at least half of that, and every generator a
+    dense layer from z, or w, to that width.
+    """
+    model = recipe.model
+    times = {"dcgan": recipe.data.resolution // 8, "stylegan-lite": 8}.get(model.network, 1)
+    g, d = times * model.g_channels, times * model.d_channels
+    return {
+        "generator": 9 * g * (g // 2) + g * model.latent_dim + model.mapping_layers * model.latent_dim**2,
+        "discriminator": 9 * d * (d // 2),
+    }
+
+
+def half(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Kernels in half precision; vectors, normalisation statistics among them, stay as they are."""
+    return {
+        key: array.astype("float16") if array.ndim > 1 and np.abs(array).max(initial=0) < 60_000 else array
+        for key, array in arrays.items()
+    }
+
+
+def save(
+    path: Path,
+    recipe: recipes.Recipe,
+    tensors: dict[str, dict[str, np.ndarray]],
+    info: dict[str, Any],
+    extra: dict[str, bytes] | None = None,
+) -> Path:
+    """Writes a checkpoint folder, whole or not at all, and returns its path.
+
+    Args:
+        path: the folder; an old checkpoint there is replaced once the new one is complete.
+        recipe: the resolved recipe.
+        tensors: {"generator": {variable path: array}, ...}.
+        info: what ganzoo.json shall say besides the format and the files.
+        extra: further files, {"samples.png": bytes}.
+    """
+    contents = {
+        f"{name}.safetensors": format_safetensors({k: np.asarray(v, order="C") for k, v in arrays.items()})
+        for name, arrays in tensors.items()
+    }
+    contents |= {"recipe.toml": tomli_w.dumps(recipe.to_dict()).encode(), **(extra or {})}
+    files = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }
+    with replacing_folder(path) as folder:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        (folder / "ganzoo.json").write_text(json.dumps({"format": FORMAT, **info, "files": files}, indent=2) + "\n")
+    return Path(path)
+
+
+def renew(path: Path, contents: dict[str, bytes]) -> None:
+    """Replaces all of a checkpoint's EVIDENCE by these files, whole or not at all; the others stay as they are."""
+    info = open_checkpoint(path).info
+    kept = {name: entry for name, entry in info["files"].items() if name not in EVIDENCE}
+    listed = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }
+    with replacing_folder(path) as folder:
+        shutil.copytree(path, folder, symlinks=True, dirs_exist_ok=True)
+        for name in (*EVIDENCE, "ganzoo.json"):
+            (folder / name).unlink(missing_ok=True)  # a link would be written through
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        (folder / "ganzoo.json").write_text(json.dumps({**info, "files": kept | listed}, indent=2) + "\n")

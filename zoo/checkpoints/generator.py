@@ -1,0 +1,161 @@
+"""A trained generator and what people do with it: samples and walks between them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from zoo.checkpoints import checkpoint, resolve
+from zoo.networks.parts.variables import assign, by_path
+from zoo.recipe import Recipe
+
+
+def load_generator(name: str | Path, weights: str = "ema") -> Generator:
+    """Loads a pretrained generator.
+
+    Args:
+        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, the folder of a run, or an address on the
+            Hugging Face Hub ("hf://org/name", "hf://org/name@revision").
+        weights: "ema" for their average, which is what one draws from; "raw" for the last ones, in a run alone.
+
+    Raises:
+        ValueError: unknown name, or a corrupt checkpoint.
+    """
+    from zoo import networks
+
+    opened = checkpoint.open_checkpoint(resolve.resolve(name))
+    model, _ = networks.build(opened.recipe, precision="float32")
+    assign(by_path(model.variables), _weights(opened, weights), "generator")
+    return Generator(model, opened.recipe, opened.info, weights)
+
+
+def _weights(opened: checkpoint.Checkpoint, kind: str) -> dict[str, np.ndarray]:
+    if kind == "ema":
+        return opened.arrays("generator")
+    if kind != "raw" or not opened.has_training_state:
+        raise ValueError(
+            f'weights are "ema", or in the checkpoint of a run "raw". Received: {kind!r} of {str(opened.path)!r}'
+        )
+    prefix = "generator/"
+    return {
+        name.removeprefix(prefix): array for name, array in opened.arrays("training").items() if name.startswith(prefix)
+    }
+
+
+class Generator:
+    """An averaged generator, ready to sample.
+
+    Attributes:
+        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1].
+        recipe: what it was trained with.
+        info: the checkpoint's ganzoo.json: training data, images seen, versions.
+        weights: "ema" or "raw", as in `load_generator`.
+    """
+
+    def __init__(self, model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
+        from zoo import backend, networks
+
+        self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
+        self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
+
+    def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+        """Draws images.
+
+        Args:
+            n: how many, at least 1.
+            seed: equal seeds give equal images; a larger `n` begins with the images of a smaller one.
+            truncation: psi of Karras 2019, in [0, 1]: below 1, styles move towards the mean, for less variety and
+                fewer failures. StyleGAN-lite alone has it.
+
+        Returns:
+            uint8 [n, H, W, C].
+        """
+        return np.concatenate(list(self.batches(n, seed, truncation)))
+
+    def batches(self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64) -> Iterator[np.ndarray]:
+        """The images of `sample` in batches, for numbers that do not fit in memory."""
+        _require_whole(n, 1, "the number of images")
+        _require_whole(seed, 0, "seed")
+        _require_whole(batch_size, 1, "batch_size")
+        rngs = {
+            tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())]) for tensor in self.model.inputs
+        }
+        size = min(batch_size, 1 << (int(n) - 1).bit_length())  # few sizes, the last batch's too: each is compiled anew
+        for done in range(0, n, size):
+            inputs = {name: rngs[name].standard_normal((size, *shape), np.float32) for name, shape in self._shapes()}
+            yield self.images(inputs, truncation)[: n - done]
+
+    def interpolate(self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+        """A closed walk through `stops` latents on the sphere (White 2016, arXiv:1609.04468): uint8 [steps, H, W, C].
+
+        Noise inputs other than latents stay fixed.
+        """
+        _require_whole(steps, 2, "the number of steps")
+        _require_whole(stops, 2, "the number of stops")
+        _require_whole(seed, 0, "seed")
+        if steps < stops:
+            raise ValueError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
+        rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+        inputs = {}
+        for name, shape in self._shapes():
+            points = rng.standard_normal((stops, *shape), np.float32)
+            if name == "z":
+                places = np.arange(steps) * stops / steps
+                a = points[places.astype(int)]
+                b = points[(places.astype(int) + 1) % stops]
+                inputs[name] = _slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
+            else:
+                inputs[name] = np.repeat(points[:1], steps, axis=0)
+        return np.concatenate(
+            [
+                self.images({name: value[i : i + 64] for name, value in inputs.items()}, truncation)
+                for i in range(0, steps, 64)
+            ]
+        )
+
+    def images(self, inputs: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
+        """uint8 images [N, H, W, C] from the generator's own inputs; `_shapes` says which vary."""
+        names = [tensor.name for tensor in self.model.inputs]
+        if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
+            raise ValueError(f"truncation must be between 0 and 1. Received: {truncation!r}")
+        if truncation != 1.0 and "truncation" not in names:
+            raise ValueError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
+        count = len(inputs["z"])
+        fixed = {
+            "z_mixing": inputs["z"],
+            "mixing": np.ones((count, 1), np.float32),  # 1: one style for all layers
+            "truncation": np.full((count, 1), truncation, np.float32),
+        }
+        available = {**fixed, **inputs}
+        return to_uint8(self._draw({name: available[name] for name in names}))
+
+    def _shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """The inputs that differ from sample to sample."""
+        return [
+            (tensor.name, tuple(tensor.shape[1:]))
+            for tensor in self.model.inputs
+            if tensor.name not in ("z_mixing", "mixing", "truncation")
+        ]
+
+
+def _require_whole(value, least: int, what: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{what} must be a whole number of at least {least}. Received: {value!r}")
+
+
+def to_uint8(images) -> np.ndarray:
+    """float [N, H, W, C] in [-1, 1], clipped, to uint8."""
+    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    cosine = (
+        np.sum(a * b, axis=-1, keepdims=True)
+        / np.linalg.norm(a, axis=-1, keepdims=True)
+        / np.linalg.norm(b, axis=-1, keepdims=True)
+    )
+    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
+    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

@@ -1,0 +1,61 @@
+"""What a card says of a run: how long it took, how its quality moved, what was found wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from zoo.checkpoints.run import Run
+
+
+def history(run: Run, images: int) -> dict[str, Any]:
+    """The training of a checkpoint after `images` images, from the log of its run.
+
+    Returns:
+        {"hours": up to the checkpoint, of training steps alone, or None if the log does not say, "machines": what it
+        was trained on up to there, [{"backend", "device", "precision", "hours"}, ...], "run_images", "run_hours": of
+        the whole run, "kid": [[images, KID of the average, standard error], ...] over the whole run,
+        "findings": what the watcher found, with the images seen by then, or None if there was no watcher}.
+    """
+    entries = run.entries()
+    machines = _machines([entry for entry in entries if entry["images"] <= images])
+    return {
+        "hours": _sum(machines),
+        "machines": machines,
+        "run_hours": _sum(_machines(entries)),
+        "run_images": max((entry["images"] for entry in entries), default=0),
+        "kid": [[entry["images"], entry["kid"], entry.get("kid_error", 0.0)] for entry in entries if "kid" in entry],
+        "findings": _findings(entries),
+    }
+
+
+def _machines(entries: list[dict]) -> list[dict]:
+    """An entry with a rate speaks of the images since the one before, on the machine that was named last."""
+    hours: dict[str, float] = {}
+    machine, before = "{}", 0
+    for entry in entries:
+        machine = json.dumps(entry["machine"]) if "machine" in entry else machine
+        if entry.get("images_per_second"):
+            seconds = (entry["images"] - before) / entry["images_per_second"]
+            hours[machine] = hours.get(machine, 0.0) + seconds / 3600
+            before = entry["images"]
+    return [{**json.loads(machine), "hours": round(spent, 3)} for machine, spent in hours.items()]
+
+
+def _sum(machines: list[dict]) -> float | None:
+    return round(sum(machine["hours"] for machine in machines), 3) if machines else None
+
+
+def _findings(entries: list[dict]) -> list[dict] | None:
+    """Each kind of finding once, when it was first there, and every time that the run went back to before one."""
+    if not any({"findings", "separation", "rollback"} & entry.keys() for entry in entries):
+        return None  # neither a finding nor a signal of the watcher's
+    first: dict[str, dict] = {}
+    for i, entry in enumerate(entries):
+        if "rollback" in entry:
+            back = f"{entry['rollback']['why']}: the run went back to here from step {entry['rollback']['from_step']:,}"
+            first[f"rollback {i}"] = {"images": entry["images"], "finding": f"{back}, and on with half the rates"}
+        for finding in entry.get("findings", ()):
+            kind = finding.get("name") if isinstance(finding, dict) else str(finding).partition(":")[0]
+            first.setdefault(str(kind), {"images": entry["images"], "finding": finding})
+    return list(first.values())

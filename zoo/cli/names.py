@@ -1,0 +1,75 @@
+"""ganzoo list, show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def list_(as_json: bool) -> None:
+    """Lists the recipes and the trained checkpoints.
+
+    \b
+    ganzoo list
+    ganzoo list --json
+    """
+    from zoo import recipe
+    from zoo.checkpoints import resolve
+
+    trained = set(resolve.shipped())
+    rows = []
+    for name in recipe.names():
+        loaded = recipe.load(name)
+        rows.append(
+            {
+                "name": name,
+                "network": loaded.model.network,
+                "data": loaded.data.source,
+                "resolution": loaded.data.resolution,
+                "channels": loaded.data.channels,
+                "checkpoint": name in trained,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(f"{'recipe':32}{'data':24}{'size':14}checkpoint")
+    for row in rows:
+        size = f"{row['resolution']}x{row['resolution']}x{row['channels']}"
+        click.echo(f"{row['name']:32}{row['data'] or '--data':24}{size:14}{'trained' if row['checkpoint'] else '-'}")
+
+
+@click.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Shows a recipe, and where a trained checkpoint of it comes from. NAME: a recipe, a checkpoint or a run.
+
+    \b
+    ganzoo show dcgan-fashion-mnist
+    ganzoo show runs/my-run
+    """
+    import tomli_w
+
+    from zoo import recipe
+    from zoo.checkpoints import checkpoint, resolve
+
+    if name in resolve.shipped() or resolve.is_address(name) or Path(name).is_dir():
+        opened = checkpoint.open_checkpoint(resolve.resolve(name))
+        info = opened.info
+        click.echo(f"# {opened.path}")
+        for key in ("images", "step", "kid", "backend", "processor"):
+            click.echo(f"# {key}: {checkpoint.printable(info.get(key))}")
+        if isinstance(info.get("data"), dict):
+            source, count = (checkpoint.printable(info["data"].get(key)) for key in ("source", "images"))
+            click.echo(f"# data: {source}, {count} images")
+        for file, entry in info["files"].items():
+            click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
+        click.echo()
+        loaded = opened.recipe
+    else:
+        loaded = recipe.load(name)
+    click.echo(tomli_w.dumps(loaded.to_dict()).rstrip())

@@ -1,0 +1,89 @@
+"""The pictures of a card, small enough to ship: galleries of images, and charts with a palette."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from zoo.files import pictures
+
+GAP = 2  # pixels between groups of a gallery
+COLOURS = {"generated": "tab:red", "real": "tab:blue", "held-out": "0.6"}
+
+
+def gallery(images: np.ndarray, columns: int, scale: int = 2) -> bytes:
+    """A PNG of images uint8 [N, H, W, C] in rows, each enlarged."""
+    return pictures.png(pictures.grid(images, columns, scale))
+
+
+def columns(groups: np.ndarray, apart: int | None = None, scale: int = 2) -> bytes:
+    """A PNG of groups of images uint8 [groups, N, H, W, C], each a column, with a gap after so many rows."""
+    rows = groups.swapaxes(0, 1)
+    apart = apart or len(rows)
+    parts = [pictures.grid(np.concatenate(rows[i : i + apart]), len(groups), scale) for i in range(0, len(rows), apart)]
+    step = parts[0].height + GAP * scale
+    sheet = Image.new(parts[0].mode, (parts[0].width, step * len(parts) - GAP * scale), "white")
+    for i, part in enumerate(parts):
+        sheet.paste(part, (0, i * step))
+    return pictures.png(sheet)
+
+
+def histogram(names: list[str], shares: dict[str, list[float]]) -> bytes:
+    """Bars of the share of each class, {"real": [...], "generated": [...]}."""
+    figure, axes = _chart(height=2.2)
+    places, width = np.arange(len(names)), 0.8 / len(shares)
+    for i, (label, values) in enumerate(shares.items()):
+        axes.bar(places + (i - (len(shares) - 1) / 2) * width, values, width, label=label, color=COLOURS[label])
+    axes.set_xticks(places, [name[:14] for name in names], fontsize=7, rotation=20)
+    axes.set_ylabel("share", fontsize=8)
+    axes.legend(fontsize=7, frameon=False, ncols=len(shares), loc="lower right", bbox_to_anchor=(1, 0.97))
+    return _png(figure)
+
+
+def lines(x: list[float], curves: dict[str, list[float]], xlabel: str, ylabel: str) -> bytes:
+    """Curves {"real": [...], "generated": [...]} over one axis; the other is logarithmic."""
+    figure, axes = _chart(height=2.2)
+    for label, values in curves.items():
+        axes.plot(x, values, label=label, color=COLOURS[label], linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_xlabel(xlabel, fontsize=8)
+    axes.set_ylabel(ylabel, fontsize=8)
+    axes.legend(fontsize=7, frameon=False)
+    axes.grid(alpha=0.3)
+    return _png(figure)
+
+
+def progress(curves: dict[str, list[list[float]]], chosen: int) -> bytes:
+    """KID with its standard error over the images seen, for each run {label: [[images, kid, error], ...]}, and the
+    checkpoint at `chosen` images."""
+    figure, axes = _chart(height=2.2)
+    for i, (label, points) in enumerate(curves.items()):
+        images, kid, error = np.transpose(points)
+        axes.errorbar(images / 1000, kid, error, label=label, linewidth=1.2, capsize=2, color=f"C{i}")
+    axes.axvline(chosen / 1000, color="k", linestyle="--", linewidth=1)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("thousand real images shown to D; dashed: this checkpoint", fontsize=8)
+    axes.set_ylabel("KID", fontsize=8)
+    if len(curves) > 1:
+        axes.legend(fontsize=7, frameon=False)
+    axes.grid(alpha=0.3)
+    return _png(figure)
+
+
+def _chart(height: float):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, height), layout="constrained")
+    axes = figure.subplots()
+    axes.tick_params(labelsize=7)
+    return figure, axes
+
+
+def _png(figure) -> bytes:
+    """A chart has few colours: 32 of them take a third of the bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100)
+    with Image.open(buffer) as picture:
+        return pictures.png(picture.convert("RGB").quantize(32, dither=Image.Dither.NONE))

@@ -1,0 +1,1 @@
+"""The ground: writing that a reader never sees half-done, and pictures."""

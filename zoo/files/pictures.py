@@ -1,0 +1,100 @@
+"""Pictures people look at: grids of samples, their change over time, curves of a run."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.files.atomic import replacing
+
+
+def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> Image.Image:
+    """Arranges uint8 images [N, H, W, C] in rows, nearly square, each enlarged `scale` times (nearest)."""
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cells = np.zeros((rows * columns, height, width, channels), np.uint8)
+    cells[:count] = images
+    sheet = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    picture = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def gif(frames: list[Image.Image], path: Path, milliseconds: int = 120, last_milliseconds: int = 1500) -> None:
+    """Writes an endless animation; the last frame stays longer."""
+    durations = [milliseconds] * (len(frames) - 1) + [last_milliseconds]
+    with replacing(path) as temporary:
+        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def curves(entries: list[dict[str, Any]], path: Path) -> None:
+    """Draws losses, logits, accuracies, KID and recall over the images seen, once there are some."""
+    from matplotlib.figure import Figure
+
+    panels = {
+        "losses": ("d_loss", "g_loss", "penalty"),
+        "logits of D": ("d_real", "d_fake"),
+        "D: share told right": ("real_accuracy", "fake_accuracy"),
+        "KID of the average and of the raw generator, a small sample": ("kid", "kid_raw"),
+        "recall of the average, a small sample": ("recall",),
+        "r_t, the mean sign of D on real images, and ADA's p": ("r_t", "ada_p"),
+    }
+    panels = {
+        title: [name for name in names if any(name in entry for entry in entries)] for title, names in panels.items()
+    }
+    panels = {title: names for title, names in panels.items() if names}
+    if not panels:
+        return
+    figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
+    rows = np.atleast_1d(figure.subplots(len(panels), sharex=True))
+    for axes, (title, names) in zip(rows, panels.items(), strict=True):
+        for name in names:
+            points = [(entry["images"], entry[name]) for entry in entries if name in entry]
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 20 else None)
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.legend(fontsize=7, frameon=False, loc="upper right")
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("real images shown to D")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def comparison(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draws evaluations side by side, {name: what `zoo.evaluate` returns}: a panel for each score, bars with the
+    standard deviation over the sampling seeds, and the floor as a dashed line."""
+    from matplotlib.figure import Figure
+
+    rows = [[evaluation["scores"] for evaluation in result["evaluations"]] for result in results.values()]
+    titles = [[name for name in scores if not name.endswith("standard error")] for scores in rows[0]]
+    figure = Figure(figsize=(2.4 * max(map(len, titles)), (2 + 0.25 * len(rows)) * len(titles)), layout="constrained")
+    panels = figure.subplots(len(titles), max(map(len, titles)), squeeze=False)
+    labels = [name if len(name) < 24 else f"...{name[-21:]}" for name in results]
+    for i, names in enumerate(titles):
+        for axes, name in zip(panels[i], names, strict=False):
+            scores = [row[i][name] for row in rows]
+            axes.barh(
+                range(len(scores)),
+                [score["mean"] for score in scores],
+                color="0.7",
+                xerr=[score["spread"] or 0 for score in scores],
+                error_kw={"linewidth": 1, "capsize": 3},
+            )
+            axes.axvline(scores[0]["floor"], color="k", linestyle="--", linewidth=1)
+            axes.set_yticks(range(len(scores)), labels if axes is panels[i][0] else [""] * len(labels), fontsize=7)
+            axes.invert_yaxis()
+            axes.set_title(name, fontsize=9, loc="left")
+            axes.tick_params(axis="x", labelsize=7)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)

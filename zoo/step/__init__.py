@@ -1,0 +1,1 @@
+"""How a GAN learns: the training step, its losses and penalties, augmentation, schedules, and noise as data."""

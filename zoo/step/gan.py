@@ -1,0 +1,238 @@
+"""The algorithm: a generator and a discriminator learn in turns (Goodfellow 2014, arXiv:1406.2661, algorithm 1)."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from zoo import backend, networks
+from zoo.backend import device
+from zoo.networks.parts.layers import spectral_layers
+from zoo.networks.parts.variables import by_path
+from zoo.recipe import Adam, Recipe
+from zoo.step import augment, penalties, schedule
+from zoo.step.losses import DECISION, LOSSES
+
+
+class GAN(keras.Model):
+    """A recipe's networks, optimizers and averages, and the step that trains them; in `device.precision`.
+
+    Everything random comes in with the batch (`noise.batch` makes one from numpy), so that a step is a function of
+    its inputs: replicas, backends and resumed runs agree. A batch is a dictionary of arrays whose first axis is the
+    image in the batch and whose second is the update within the step:
+
+        real                     uint8 [N, d_steps, H, W, C]
+        d_<input>, g_<input>     the generator's inputs, [N, d_steps or g_steps, ...]
+        d_epsilon                uniform [N, d_steps], where the gradient penalty is taken
+        d_uniforms, g_uniforms   uniform [N, d_steps or g_steps, 2, U], for flips and augmentation of real and fake
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(name="gan")
+        self.recipe = recipe
+        self.generator, self.discriminator = networks.build(recipe, device.precision(recipe.precision))
+        self.ema, _ = networks.build(recipe, precision="float32")  # half-life ema.half_life_images
+        self.ema.trainable = False
+        for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
+            average.assign(ops.copy(ops.convert_to_tensor(variable)))
+        self.step = self._state("step", "int32")
+        self.sign_sum = self._state("sign_sum")  # of D(real) since r_t was last taken
+        self.r_t = self._state("r_t")
+        self.ada_p = self._state("ada_p")
+        self.r1 = self._state("r1")  # the penalty when it was last taken
+        with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
+        if recipe.schedule.freeze_d >= len(with_kernel):
+            raise ValueError(
+                f"schedule.freeze_d must leave at least one of D's {len(with_kernel)} kernels to train. "
+                f"Received: {recipe.schedule.freeze_d}"
+            )
+        for layer in with_kernel[: recipe.schedule.freeze_d]:
+            layer.trainable = False
+        self.d_loss, self.g_loss = LOSSES[recipe.loss.name]
+        self.decision = DECISION[recipe.loss.name]
+        self.built = True
+        self.compile(optimizer=PairOptimizer(recipe), auto_scale_loss=False)
+        self.optimizer.d.build(self.discriminator.trainable_variables)
+        self.optimizer.g.build(self.generator.trainable_variables)
+
+    def train_step(self, batch):
+        """What `fit` calls: both players in every step. Periods and waiting belong to `zoo.train`."""
+        return self.update(keras.utils.unpack_x_y_sample_weight(batch)[0])
+
+    def update(self, batch: dict, players: tuple[str, ...] = schedule.BOTH) -> dict:
+        """One training step: `d_steps` updates of D, each on fresh real images, then `g_steps` updates of G.
+
+        A player that is not in `players` is held constant. Returns scalar float32 logs of the last update of each.
+        """
+        logs = {}
+        real = self.scaled(batch["real"])
+        if "d" in players:
+            for i in range(self.recipe.schedule.d_steps):
+                logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
+        if "g" in players:
+            for i in range(self.recipe.schedule.g_steps):
+                logs |= self.update_generator(real[:, -1], turn(batch, "g", i))
+            self.update_ema()
+        self.update_r_t("d" in players)
+        self.step.assign(self.step + 1)
+        if self.decision is not None:
+            logs["r_t"] = self.r_t + 0.0
+        if self.recipe.augment.ada:
+            logs["ada_p"] = self.ada_p + 0.0
+        return logs
+
+    def update_discriminator(self, real, noise: dict) -> dict:
+        loss = self.recipe.loss
+        fake = ops.stop_gradient(networks.generate(self.generator, noise, training=True))
+        real, fake = self.shown(real, fake, noise["uniforms"])
+        for layer in spectral_layers(self.discriminator):
+            layer.power_iteration()
+        count = self.optimizer.d.iterations + 0
+
+        def objective():
+            real_logits = self.discriminator(real, training=True)
+            fake_logits = self.discriminator(fake, training=True)
+            value = self.d_loss(real_logits, fake_logits)
+            penalty = r1 = ops.zeros(())
+            if loss.gradient_penalty:
+                penalty += loss.gradient_penalty * penalties.gradient_penalty(
+                    self.discriminator, real, fake, noise["epsilon"]
+                )
+            if loss.r1:
+                r1 += (
+                    loss.r1
+                    / 2
+                    * schedule.lazily(lambda: penalties.r1(self.discriminator, real), loss.r1_every_steps, count)
+                )
+            return (value + penalty + r1) / backend.replicas(), (value, penalty, r1, real_logits, fake_logits)
+
+        (_, (value, penalty, r1, real_logits, fake_logits)), gradients = backend.value_and_grad(
+            objective, self.discriminator.trainable_variables, self.variables
+        )
+        self.optimizer.d.apply(gradients, self.discriminator.trainable_variables)
+
+        if loss.r1:  # what is logged stays until it is taken again
+            taken = ops.equal(ops.mod(count, loss.r1_every_steps), 0)
+            self.r1.assign(ops.where(taken, r1 / loss.r1_every_steps, self.r1.value))
+            penalty += self.r1.value
+        logs = {
+            "d_loss": value,
+            "penalty": penalty,
+            "d_real": ops.mean(real_logits),
+            "d_fake": ops.mean(fake_logits),
+            "d_gradient": norm(gradients) * backend.replicas(),
+        }
+        if self.decision is None:
+            return logs
+        self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - self.decision)))
+        return logs | {
+            "real_accuracy": ops.mean(ops.cast(real_logits > self.decision, "float32")),
+            "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32")),
+        }
+
+    def update_generator(self, real, noise: dict) -> dict:
+        def objective():
+            fake = networks.generate(self.generator, noise, training=True)
+            real_, fake = self.shown(real, fake, noise["uniforms"])
+            fake_logits = self.discriminator(fake, training=True)
+            value = self.g_loss(lambda: self.discriminator(real_, training=True), fake_logits)
+            return value / backend.replicas(), value
+
+        (_, value), gradients = backend.value_and_grad(objective, self.generator.trainable_variables, self.variables)
+        self.optimizer.g.apply(gradients, self.generator.trainable_variables)
+        return {"g_loss": value, "g_gradient": norm(gradients) * backend.replicas()}
+
+    def update_ema(self) -> None:
+        images_per_step = self.recipe.schedule.images_per_step
+        decay = schedule.ema_decay(self.step * images_per_step, images_per_step, self.recipe.ema.half_life_images)
+        for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
+            average.assign(variable + decay * (average - variable))
+
+    def update_r_t(self, d_moved: bool) -> None:
+        """Every four steps: r_t = E[sign D(real)] over them, 0 if D waited.
+
+        If D moved, ADA's p then moves a little towards where r_t meets its target (Karras 2020, arXiv:2006.06676).
+        """
+        options, plan = self.recipe.augment, self.recipe.schedule
+        due = ops.equal(ops.mod(self.step, 4), 3)
+        r_t = self.sign_sum / (4.0 * plan.d_steps)
+        if options.ada and d_moved:
+            p = augment.ada_update(
+                self.ada_p, r_t, 4 * plan.images_per_step, options.ada_target, options.ada_speed_images
+            )
+            self.ada_p.assign(ops.where(due, p, self.ada_p.value))
+        self.r_t.assign(ops.where(due, r_t, self.r_t.value))
+        self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
+
+    def scaled(self, images):
+        """uint8 to float32 in [-1, 1]."""
+        return ops.cast(images, "float32") / 127.5 - 1.0
+
+    def shown(self, real, fake, uniforms):
+        """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""
+        options = self.recipe.augment
+        if options.flip:
+            real = augment.flip(real, uniforms[:, 0, :1])
+        if options.diffaugment:
+            return [augment.diffaugment(x, uniforms[:, i, 1:], options.diffaugment) for i, x in enumerate((real, fake))]
+        if options.ada:
+            return [augment.ada(x, uniforms[:, i, 1:], self.ada_p) for i, x in enumerate((real, fake))]
+        return real, fake
+
+    def saved(self) -> dict[str, dict]:
+        """Every variable, by the file of a checkpoint that keeps it and by its name there."""
+        counters = [self.step, self.sign_sum, self.r_t, self.ada_p, self.r1]
+        return {
+            "generator": by_path(self.ema.variables),
+            "discriminator": by_path(self.discriminator.variables),
+            "training": by_path(self.generator.variables, "generator/")
+            | by_path(self.optimizer.variables)
+            | by_path(counters),
+        }
+
+    def _state(self, name: str, dtype: str = "float32"):
+        return self.add_weight(
+            shape=(),
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="mean" if dtype == "float32" else None,
+            name=name,
+        )
+
+
+def turn(batch: dict, player: str, i: int) -> dict:
+    """The noise of update `i` of a player: "d_z" [N, d_steps, Z] becomes "z" [N, Z]."""
+    return {name[2:]: value[:, i] for name, value in batch.items() if name.startswith(player + "_")}
+
+
+def norm(gradients: list):
+    """The Euclidean norm of all gradients together."""
+    return ops.sqrt(sum(ops.sum(ops.square(ops.cast(gradient, "float32"))) for gradient in gradients))
+
+
+class PairOptimizer(keras.optimizers.Optimizer):
+    """D's and G's Adam in one object, so that a Keras model compiles, saves and resumes both."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(learning_rate=0.0, name="pair")
+        steps = recipe.schedule.steps
+        self.d = adam(recipe.optimizer.d, steps * recipe.schedule.d_steps, "d_adam")
+        self.g = adam(recipe.optimizer.g, steps * recipe.schedule.g_steps, "g_adam")
+        self.built = True
+
+    @property
+    def variables(self) -> list:
+        return self.d.variables + self.g.variables
+
+    def finalize_variable_values(self, variables) -> None:
+        """Nothing: the averages of the weights are the GAN's own."""
+
+
+def adam(options: Adam, updates: int, name: str) -> keras.optimizers.Adam:
+    """Adam with the recipe's numbers; a linear decay reaches zero after `updates`."""
+    rate = options.learning_rate
+    if options.decay == "linear":
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, updates, end_learning_rate=0.0)
+    return keras.optimizers.Adam(rate, options.beta_1, options.beta_2, options.epsilon, name=name)

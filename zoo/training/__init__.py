@@ -1,0 +1,1 @@
+"""A run: from a recipe, or from a checkpoint, to a folder with checkpoints, log and samples."""

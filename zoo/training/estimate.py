@@ -1,0 +1,41 @@
+"""What a recipe will need, before it runs."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from zoo import networks
+from zoo.backend import device
+from zoo.recipe import Recipe
+
+
+def parameters(model: keras.Model) -> int:
+    """The trained parameters of a network, as papers count them."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def estimate(recipe: Recipe) -> dict[str, int]:
+    """Parameter counts and an estimate of the memory that training takes, in bytes.
+
+    The weights count five times for G (raw, average, gradient, Adam's two moments) and four times for D; the outputs of
+    every layer twice (forward and backward), for real and fake images in D. What the libraries take is not in it.
+    """
+    generator, discriminator = networks.build(recipe)
+    g, d = parameters(generator), parameters(discriminator)
+    size = 4 if device.precision(recipe.precision) == "float32" else 2
+    batch = recipe.schedule.batch_size
+    activations = 2 * size * batch * (_outputs(generator) + 2 * _outputs(discriminator))
+    return {
+        "generator": g,
+        "discriminator": d,
+        "weights_bytes": 4 * (5 * g + 4 * d),
+        "activations_bytes": activations,
+        "memory_bytes": 4 * (5 * g + 4 * d) + activations,
+    }
+
+
+def _outputs(model: keras.Model) -> int:
+    """Numbers that the layers of a functional model put out for one image."""
+    shapes = [tensor.shape for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
+    return sum(int(np.prod(shape[1:])) for shape in shapes)
