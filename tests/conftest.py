@@ -1,3 +1,4 @@
+import logging
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,6 +48,17 @@ def images(tmp_path) -> str:
         image[top : top + 8, left : left + 8] = rng.integers(100, 255)
     np.savez(tmp_path / "squares.npz", images=array, labels=np.arange(120) % 3)
     return str(tmp_path / "squares.npz")
+
+
+@pytest.fixture
+def said():
+    """What ganzoo said in this test, line by line."""
+    lines, handler, logger = [], logging.Handler(), logging.getLogger("ganzoo")
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

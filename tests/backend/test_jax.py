@@ -62,8 +62,8 @@ import numpy as np
 import zoo
 from zoo.run import Run
 run, images, tuned, samples = sys.argv[1:]
-zoo.finetune(run, images, tuned, images=32, notify=print)
-zoo.train(Run(run).recipe, run, notify=print)
+zoo.finetune(run, images, tuned, images=32)
+zoo.train(Run(run).recipe, run)
 np.save(samples, zoo.load_generator(run).sample(8, seed=1))
 """
 
@@ -78,7 +78,7 @@ def watched(self, batch):
     return batch
 backend.Engine.transfer = watched
 strategy = "none" if devices == 1 else "mirrored"
-zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy=strategy, notify=print)
+zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy=strategy)
 """
 
 
@@ -161,7 +161,7 @@ def test_twenty_steps_give_the_weights_and_the_pictures_of_tensorflow(small, tmp
 
 
 def test_a_run_of_either_backend_goes_on_and_is_fine_tuned_under_the_other(recipe, images, tmp_path):
-    run = zoo.train(recipe, tmp_path / "run", notify=str)
+    run = zoo.train(recipe, tmp_path / "run")
     whole, other = arrays(run.latest()), Run(shutil.copytree(run.path, tmp_path / "other"))
     shutil.rmtree(other.latest())
     python("jax", RUNS, other.path, images, tmp_path / "tuned", tmp_path / "samples.npy")
@@ -174,8 +174,8 @@ def test_a_run_of_either_backend_goes_on_and_is_fine_tuned_under_the_other(recip
     whole = arrays(tuned.latest())
     shutil.rmtree(tuned.latest())
     assert checkpoint.open_checkpoint(tuned.latest()).info["backend"] == "jax"
-    assert zoo.finetune(tuned.path, images, tmp_path / "again", images=4, notify=str).latest().name == "step-000000001"
-    zoo.train(tuned.recipe, tuned.path, notify=str)
+    assert zoo.finetune(tuned.path, images, tmp_path / "again", images=4).latest().name == "step-000000001"
+    zoo.train(tuned.recipe, tuned.path)
     assert_near(arrays(tuned.latest()), whole, 1e-3)
 
 

@@ -116,14 +116,13 @@ def assert_same_images(a, b):
 # Push
 
 
-def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server, saved):
-    lines = []
-    address = push(saved, "org/name", message="Tiny", notify=lines.append)
+def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server, saved, said):
+    address = push(saved, "org/name", message="Tiny")
     repository = server.repositories["org/name"]
     assert set(repository.tree()) == OURS | KERAS | {".gitattributes"}
     assert repository.messages == ["initial commit", "Tiny"]
     assert address == f"{NAME}@{repository.branches['main']}"
-    assert (repository.private, lines) == (False, [])
+    assert (repository.private, said) == (False, [])
     assert len(server.posts("commit")) == 1
     assert_same_images(address, saved)
 
@@ -137,12 +136,11 @@ def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server,
     assert "license: cc-by-4.0\n" in repository.tree()["README.md"].decode()
 
 
-def test_a_push_without_changes_commits_nothing_and_says_so(server, saved):
-    lines = []
+def test_a_push_without_changes_commits_nothing_and_says_so(server, saved, said):
     first = push(saved, "org/name")
-    assert push(saved, "org/name", notify=lines.append) == first
+    assert push(saved, "org/name") == first
     assert len(server.posts("commit")) == 1
-    assert "nothing has changed" in lines[0]
+    assert "nothing has changed" in said[0]
 
 
 def test_a_revision_stays_what_it_was(server, saved, tmp_path):

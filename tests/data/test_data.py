@@ -28,14 +28,14 @@ def save(path, pixels, **options):
 
 
 @pytest.fixture
-def prepare(tmp_path):
+def prepare(tmp_path, said):
     """`data.prepare` into a cache of this test; `prepare.said` collects what it says."""
 
     def prepare(source, resolution=8, channels=3, **options):
-        options = {"cache_dir": tmp_path / "cache", "notify": prepare.said.append} | options
+        options = {"cache_dir": tmp_path / "cache"} | options
         return data.prepare(str(source), resolution=resolution, channels=channels, **options)
 
-    prepare.said = []
+    prepare.said = said
     return prepare
 
 

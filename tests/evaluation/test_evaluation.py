@@ -70,7 +70,7 @@ def score(result, name):
 
 
 def test_every_number_carries_its_protocol(saved, projection):
-    result = zoo.evaluate(str(saved), images=60, seeds=(0, 5), notify=quiet)
+    result = zoo.evaluate(str(saved), images=60, seeds=(0, 5))
     assert json.loads(json.dumps(result)) == result
     described = result["generated"]
     assert (described["name"], described["weights"], described["truncation"]) == ("squares", "ema", 1.0)
@@ -95,7 +95,7 @@ def test_every_number_carries_its_protocol(saved, projection):
 
 
 def test_other_real_images_score_at_the_floor(projection):
-    result = zoo.evaluate(squares(400, seed=1), squares(800, seed=2), images=400, notify=quiet)
+    result = zoo.evaluate(squares(400, seed=1), squares(800, seed=2), images=400)
     assert score(result, "FD-projection")["ratio"] == pytest.approx(1, abs=0.35)
     for name in ("precision", "recall", "density", "coverage"):
         assert score(result, name)["ratio"] == pytest.approx(1, abs=0.1)
@@ -105,8 +105,8 @@ def test_other_real_images_score_at_the_floor(projection):
 
 
 def test_raw_weights_are_others_than_the_average(saved, projection):
-    average = zoo.evaluate(str(saved), images=40, seeds=[0], notify=quiet)
-    raw = zoo.evaluate(str(saved), images=40, seeds=[0], weights="raw", notify=quiet)
+    average = zoo.evaluate(str(saved), images=40, seeds=[0])
+    raw = zoo.evaluate(str(saved), images=40, seeds=[0], weights="raw")
     assert score(average, "FD-projection")["mean"] != score(raw, "FD-projection")["mean"]
     assert raw["generated"]["weights"] == "raw"
     with pytest.raises(ValueError, match='weights are "ema", or in the checkpoint of a run "raw"'):
@@ -114,7 +114,7 @@ def test_raw_weights_are_others_than_the_average(saved, projection):
 
 
 def test_a_generator_tells_its_own_weights(saved, projection):
-    result = zoo.evaluate(zoo.load_generator(saved, "raw"), images=40, seeds=[0], notify=quiet)
+    result = zoo.evaluate(zoo.load_generator(saved, "raw"), images=40, seeds=[0])
     assert result["generated"]["weights"] == "raw"
     assert (
         result["generated"]["generator_sha256"]
@@ -126,15 +126,14 @@ def test_without_data_only_the_training_images_will_do(saved, images, projection
     info = json.loads((saved / "ganzoo.json").read_text())
     (saved / "ganzoo.json").write_text(json.dumps(info | {"data": {"fingerprint": "of others"}}))
     with pytest.raises(ValueError, match="not the images that the generator was trained on"):
-        zoo.evaluate(str(saved), images=40, notify=quiet)
-    assert zoo.evaluate(str(saved), images, images=40, seeds=[0], notify=quiet)["evaluations"]
+        zoo.evaluate(str(saved), images=40)
+    assert zoo.evaluate(str(saved), images, images=40, seeds=[0])["evaluations"]
 
 
 def test_real_images_reach_the_size_as_they_did_in_training(tmp_path, projection):
     np.savez(tmp_path / "small.npz", images=squares(60, size=28))
     cropped, padded = (
-        zoo.evaluate(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit, notify=quiet)
-        for fit in (None, "pad")
+        zoo.evaluate(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit) for fit in (None, "pad")
     )
     assert [result["evaluations"][0]["real"]["fit"] for result in (cropped, padded)] == ["crop", "pad"]
     assert score(cropped, "FD-projection")["mean"] != score(padded, "FD-projection")["mean"]
@@ -145,7 +144,7 @@ def test_a_floor_of_fewer_images_gives_no_ratio(projection, monkeypatch, tmp_pat
     np.savez(tmp_path / "real.npz", images=squares(120))  # of which two are held out
     monkeypatch.setattr(evaluate, "LEAST", 2)
     monkeypatch.setattr(evaluate, "scores", lambda real, fake, name: {name: float(len(fake.features))})
-    result = zoo.evaluate(squares(60), str(tmp_path / "real.npz"), images=60, notify=quiet)
+    result = zoo.evaluate(squares(60), str(tmp_path / "real.npz"), images=60)
     assert (score(result, "FD-projection")["floor"], score(result, "FD-projection")["ratio"]) == (2.0, None)
     assert any("no ratio is taken" in line for line in result["warnings"])
 
@@ -153,12 +152,12 @@ def test_a_floor_of_fewer_images_gives_no_ratio(projection, monkeypatch, tmp_pat
 def test_features_of_real_images_are_extracted_once(projection):
     for _ in range(2):
         Projection.calls = 0
-        zoo.evaluate(squares(100), squares(200, seed=1), images=100, notify=quiet)
+        zoo.evaluate(squares(100), squares(200, seed=1), images=100)
     assert Projection.calls == 1, "the second time, the generated images alone"
 
 
 def test_a_damaged_cache_is_made_anew(images):
-    store = data.prepare(images, resolution=32, channels=1, notify=quiet)
+    store = data.prepare(images, resolution=32, channels=1)
     first = features.kept(Projection(), store.images, store.fingerprint, "real", 50)
     (file,) = (store.path.parent.parent / "features").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
@@ -184,7 +183,7 @@ def test_what_moves_which_score_through_the_extractor_that_ships():
         "one kind": kinds(240, 10)[:120],
         "duplicates": np.repeat(fake[::12], 12, axis=0)[rng.permutation(120)],
     }
-    results = {name: zoo.evaluate(images, real, images=120, notify=quiet) for name, images in changed.items()}
+    results = {name: zoo.evaluate(images, real, images=120) for name, images in changed.items()}
     base = results.pop("as real")
     assert score(base, "FD-lite0")["ratio"] < 1.5
     for name, result in results.items():
@@ -205,7 +204,7 @@ def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
         top, left = ((2, 2), (2, 18), (18, 2))[label]
         image[top : top + 12, left : left + 12] = rng.integers(120, 255, (12, 12))
     np.savez(tmp_path / "corners.npz", images=images, labels=labels)
-    store = data.prepare(str(tmp_path / "corners.npz"), resolution=32, channels=1, notify=quiet)
+    store = data.prepare(str(tmp_path / "corners.npz"), resolution=32, channels=1)
     monkeypatch.setattr(classifier, "BATCH_SIZE", 32)
     judge = classifier.Classifier(store)
     assert judge.accuracy == 1.0
@@ -219,13 +218,13 @@ def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
 
     np.savez(tmp_path / "drawn.npz", images=images[labels != 2][:300, ..., None])
     result = zoo.evaluate(
-        str(tmp_path / "drawn.npz"), str(tmp_path / "corners.npz"), extractor="classifier", images=300, notify=quiet
+        str(tmp_path / "drawn.npz"), str(tmp_path / "corners.npz"), extractor="classifier", images=300
     )
     shares = result["evaluations"][0]["class_shares"]
     assert shares["generated"] == pytest.approx([0.5, 0.5, 0.0], abs=0.02)
     assert "classifier:corners" in table(result["evaluations"][0])[0]
 
-    unlabelled = data.prepare(str(tmp_path / "drawn.npz"), resolution=32, channels=1, notify=quiet)
+    unlabelled = data.prepare(str(tmp_path / "drawn.npz"), resolution=32, channels=1)
     with pytest.raises(ValueError, match="needs labelled images"):
         classifier.Classifier(unlabelled)
 
@@ -267,7 +266,7 @@ def test_read_images_refuses_what_would_change_them(tmp_path):
 )
 def test_bad_input_is_refused(generated, real, options, match):
     with pytest.raises(ValueError, match=match):
-        zoo.evaluate(generated, real, images=10, notify=quiet, **options)
+        zoo.evaluate(generated, real, images=10, **options)
 
 
 def test_the_commands_print_a_table_and_write_files(tmp_path, projection, monkeypatch):

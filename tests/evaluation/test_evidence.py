@@ -88,7 +88,7 @@ def store():
 def run(small, source, tmp_path):
     """A function that makes the folder of a run of an untrained network: `run(seed=1)`."""
 
-    store = data.prepare(source, resolution=32, channels=1, notify=quiet)
+    store = data.prepare(source, resolution=32, channels=1)
 
     def make(seed=0, name="dcgan-fashion-mnist", reached=3, fingerprint=None, **overrides) -> Run:
         recipe = small(name, **{"data.source": source, "seed": seed, "schedule.images": 12, **overrides})
@@ -131,7 +131,7 @@ def exported(run, tmp_path):
 
 
 def measured(folder, source, **options):
-    evidence.measure(folder, data_source=source, images=200, seeds=(0, 1), notify=quiet, **options)
+    evidence.measure(folder, data_source=source, images=200, seeds=(0, 1) ** options)
     return card.read(folder)
 
 
@@ -304,7 +304,7 @@ def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, sou
     refused(run(2, fingerprint="of others"), match="trained on the same images, and this one on others")
     refused(run(3, start="elsewhere"), match="differs in start")
     with pytest.raises(ValueError, match=r"export the best first, with: ganzoo export .*run-0"):
-        evidence.measure(own.path, notify=quiet)
+        evidence.measure(own.path)
 
 
 def test_what_is_not_at_hand_is_not_measured(exported):
@@ -465,14 +465,14 @@ def test_truncation_takes_recall(store):
 def test_other_images_than_those_of_training_are_refused(exported, images):
     before = (exported / "ganzoo.json").read_text()
     with pytest.raises(ValueError, match=r"trained on, and these are others; name them with --data. Received: "):
-        evidence.measure(exported, data_source=images, notify=quiet)
+        evidence.measure(exported, data_source=images)
     assert (exported / "ganzoo.json").read_text() == before
 
 
 def test_a_run_of_another_recipe_is_refused(exported, run, source):
     other = run(3, **{"model.latent_dim": 5})
     with pytest.raises(ValueError, match=r"differs in model.latent_dim: 8 -> 5. Received: "):
-        evidence.measure(exported, data_source=source, runs=[other.path], notify=quiet)
+        evidence.measure(exported, data_source=source, runs=[other.path])
 
 
 def test_a_checkpoint_in_the_hubs_cache_is_not_written_into():

@@ -54,12 +54,11 @@ def noise(model, count=5):
     }
 
 
-def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path):
+def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path, said):
     saved("dcgan", "run/checkpoints/step-000000001", training=True, step=1, kid=0.3)
     saved("dcgan", "run/checkpoints/step-000000002", training=True, step=2, kid=0.2)
     saved("dcgan", "run/checkpoints/step-000000003", training=True, step=3, kid=0.4)
-    said = []
-    out = export(tmp_path / "run", "checkpoint", tmp_path / "shipped", notify=said.append)
+    out = export(tmp_path / "run", "checkpoint", tmp_path / "shipped")
 
     opened = checkpoint.open_checkpoint(out)
     assert not said
@@ -85,9 +84,9 @@ def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path):
         np.testing.assert_array_equal(picture, pictures.grid(after[:64]))
 
 
-def test_kernels_stay_in_single_precision_where_half_would_change_the_images(saved, tmp_path):
-    source, said = saved("dcgan", scale=1_000.0), []
-    out = export(source, "checkpoint", tmp_path / "out", notify=said.append)
+def test_kernels_stay_in_single_precision_where_half_would_change_the_images(saved, tmp_path, said):
+    source = saved("dcgan", scale=1_000.0)
+    out = export(source, "checkpoint", tmp_path / "out")
     assert len(said) == 1
     assert "float32" in said[0]
     assert checkpoint.open_checkpoint(out).info["kernels"] == "float32"
@@ -173,11 +172,11 @@ def test_levels_from_z_are_the_samples(saved, network):
 
 
 @pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
-def test_onnx_gives_our_images(saved, tmp_path, network):
+def test_onnx_gives_our_images(saved, tmp_path, network, said):
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
-    source, said = saved(network), []
-    out = export(source, "onnx", tmp_path / "my g.onnx", notify=said.append)
+    source = saved(network)
+    out = export(source, "onnx", tmp_path / "my g.onnx")
     session = runtime.InferenceSession(out)
     (z_input,), (output,) = session.get_inputs(), session.get_outputs()
     model = levels_from_z(load_generator(source).model)

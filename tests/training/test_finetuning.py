@@ -15,13 +15,12 @@ def recipe(small, images):
     return small("dcgan-fashion-mnist", **{"data.source": images})
 
 
-def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path, monkeypatch):
-    base = zoo.train(recipe.replace(**{"schedule.batch_size": 16}), tmp_path / "base", notify=str)
+def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path, monkeypatch, said):
+    base = zoo.train(recipe.replace(**{"schedule.batch_size": 16}), tmp_path / "base")
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(60):
         Image.new("RGB", (50, 40), (i, 2 * i, 255 - i)).save(folder / f"{i}.jpg")
-    said = []
     monkeypatch.setattr(finetuning, "OFTEN", 0.1)
     run = zoo.finetune(
         base.path,
@@ -29,7 +28,6 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
         tmp_path / "tuned",
         images=8,
         freeze_d=1,
-        notify=said.append,
         overrides={"log.checkpoint_every_images": 1000, "optimizer.g.learning_rate": 0.05},
     )
     assert run.recipe.augment.diffaugment == ("color", "translation", "cutout")
@@ -50,7 +48,7 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
     after = checkpoint.open_checkpoint(run.latest()).arrays("discriminator")
     np.testing.assert_array_equal(after["from_image/kernel"], before.arrays("discriminator")["from_image/kernel"])
     assert not np.array_equal(after["logit/kernel"], before.arrays("discriminator")["logit/kernel"])
-    again = zoo.train(run.recipe, tmp_path / "again", notify=str)
+    again = zoo.train(run.recipe, tmp_path / "again")
     for name, array in checkpoint.open_checkpoint(again.latest()).arrays("discriminator").items():
         np.testing.assert_array_equal(array, after[name], err_msg="its recipe alone makes it again")
 

@@ -21,10 +21,11 @@ from zoo.step.gan import GAN
 from zoo.training import loop
 
 TRAIN = """
-import json, sys
+import json, logging, sys
 import zoo
 from zoo import recipe
-zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="none", notify=print)
+logging.basicConfig(level="INFO", stream=sys.stdout)
+zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="none")
 """
 
 
@@ -56,7 +57,7 @@ def recipe(small, images):
 
 def test_a_run_is_a_complete_folder(recipe, tmp_path):
     recipe = recipe.replace(**{"log.kid_images": 40})
-    run = zoo.train(recipe, tmp_path / "run", notify=quiet)
+    run = zoo.train(recipe, tmp_path / "run")
     assert {path.name for path in run.path.iterdir()} - {".lock"} == {
         "recipe.toml",
         "log.jsonl",
@@ -110,10 +111,10 @@ def test_bfloat16_is_not_emulated(recipe, tmp_path, monkeypatch, flags, kind, co
     assert device.precision("float32") == "float32"
 
 
-def test_a_run_says_that_it_computes_in_float32_instead(recipe, tmp_path, monkeypatch):
-    recipe, said = recipe.replace(precision="mixed_bfloat16", **{"schedule.images": 32}), []
+def test_a_run_says_that_it_computes_in_float32_instead(recipe, tmp_path, monkeypatch, said):
+    recipe = recipe.replace(precision="mixed_bfloat16", **{"schedule.images": 32})
     monkeypatch.setattr(device, "precision", lambda wanted: "float32")
-    run = zoo.train(recipe, tmp_path / "run", notify=said.append)
+    run = zoo.train(recipe, tmp_path / "run")
     assert any("float32 instead" in line for line in said)
     assert checkpoint.open_checkpoint(run.latest()).info["precision"] == "float32"
     assert run.recipe == recipe
@@ -139,15 +140,14 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     ],
     ids=str,
 )
-def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, monkeypatch, name, changes):
+def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, monkeypatch, name, changes, said):
     monkeypatch.setattr(device, "precision", lambda wanted: wanted)  # on any processor
     recipe = small(name, **{"data.source": images, **changes})
-    whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
+    whole = zoo.train(recipe, tmp_path / "whole")
     half = Run(tmp_path / "half")
     shutil.copytree(whole.path, half.path)
     shutil.rmtree(half.checkpoint_path(16))
-    said = []
-    zoo.train(recipe, half.path, notify=said.append)
+    zoo.train(recipe, half.path)
     assert any("going on from" in line for line in said)
     assert_same_weights(weights(whole), weights(half))
     assert steps(half) == steps(whole)
@@ -155,7 +155,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, m
 
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path):
     recipe = recipe.replace(**{"schedule.images": 160})
-    whole = zoo.train(recipe, tmp_path / "whole", notify=quiet)
+    whole = zoo.train(recipe, tmp_path / "whole")
     run = Run(tmp_path / "killed")
     command = [sys.executable, "-c", TRAIN, json.dumps(recipe.to_dict()), str(run.path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -166,7 +166,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path)
     process.wait()
     assert run.checkpoints()
     assert not run.checkpoint_path(recipe.schedule.steps).exists(), "the run was over before it could be killed"
-    zoo.train(recipe, run.path, notify=quiet)
+    zoo.train(recipe, run.path)
     assert_same_weights(weights(whole), weights(run))
 
 
@@ -193,7 +193,7 @@ def fatal(path, *rest, **options):
         check=False,
     )
     assert process.returncode == -signal.SIGKILL
-    zoo.train(long, run.path, notify=quiet)
+    zoo.train(long, run.path)
     assert checkpoint.open_checkpoint(run.latest()).info["images"] == 160
     assert zoo.load_generator(run.path).sample(1).shape == (1, 32, 32, 1)
     assert not list(run.path.rglob(".partial-*"))
@@ -212,23 +212,23 @@ def test_weights_that_break_in_the_last_step_of_a_window_are_not_saved(recipe, t
 
     monkeypatch.setattr(loop.backend.Engine, "run", poisoned)
     with pytest.raises(loop.NonFinite, match="discriminator: logit/kernel"):
-        zoo.train(recipe, tmp_path / "run", notify=quiet)
+        zoo.train(recipe, tmp_path / "run")
     assert [path.name for path in Run(tmp_path / "run").checkpoints()] == ["step-000000008"]
 
 
 def test_other_images_than_the_run_was_started_with_are_refused(recipe, tmp_path):
-    zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run")
     np.savez(recipe.data.source, images=np.zeros((60, 32, 32), np.uint8))
     with pytest.raises(ValueError, match="not those that the run was started with"):
-        zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+        zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run")
 
 
 def test_images_may_move_between_two_parts_of_a_run(recipe, tmp_path):
-    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run")
     moved = str(tmp_path / "moved.npz")
     os.rename(recipe.data.source, moved)
     recipe = run.recipe.replace(**{"data.source": moved})
-    zoo.train(recipe, run.path, notify=quiet)
+    zoo.train(recipe, run.path)
     assert run.recipe == recipe
     empty = Run(tmp_path / "empty")
     empty.start(recipe)
@@ -237,12 +237,12 @@ def test_images_may_move_between_two_parts_of_a_run(recipe, tmp_path):
 
 
 def test_two_processes_do_not_train_in_one_folder(recipe, tmp_path):
-    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run", notify=quiet)
+    run = zoo.train(recipe.replace(**{"schedule.images": 32}), tmp_path / "run")
     log = (run.path / "log.jsonl").read_text()
     with run.locked(), pytest.raises(ValueError, match=r"another process is training in this folder.* Received: "):
-        zoo.train(run.recipe, run.path, notify=quiet)
+        zoo.train(run.recipe, run.path)
     assert (run.path / "log.jsonl").read_text() == log
-    zoo.train(run.recipe, run.path, notify=quiet)
+    zoo.train(run.recipe, run.path)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
@@ -268,13 +268,13 @@ def test_a_changed_recipe_is_refused_with_the_difference(recipe, tmp_path):
     run = Run(tmp_path / "run")
     run.start(recipe)
     with pytest.raises(ValueError, match=r"optimizer.d.learning_rate: 0.0002 -> 0.001"):
-        zoo.train(recipe.replace(**{"optimizer.d.learning_rate": 1e-3}), run.path, notify=quiet)
+        zoo.train(recipe.replace(**{"optimizer.d.learning_rate": 1e-3}), run.path)
 
 
 def test_a_folder_that_is_no_run_is_left_alone(recipe, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match="not a run"):
-        zoo.train(recipe, tmp_path, notify=quiet)
+        zoo.train(recipe, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
@@ -291,7 +291,7 @@ def test_values_that_are_not_finite_stop_the_run_and_keep_the_last_healthy_check
     monkeypatch.setattr(loop.backend.Engine, "run", poisoned)
     expected = r"in steps 9 to 12.*d_loss.*discriminator: from_image/kernel and \d+ more"
     with pytest.raises(loop.NonFinite, match=expected):
-        zoo.train(recipe, tmp_path / "run", notify=quiet)
+        zoo.train(recipe, tmp_path / "run")
     assert [path.name for path in Run(tmp_path / "run").checkpoints()] == ["step-000000008"]
 
 
@@ -312,7 +312,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(recipe, tmp_path, monkeypatch):
 
 def test_the_leader_waits_in_a_run(recipe, tmp_path):
     recipe = recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4})
-    run = zoo.train(recipe, tmp_path / "run", notify=quiet)
+    run = zoo.train(recipe, tmp_path / "run")
     waiting = [entry for entry in run.entries() if "images_per_second" in entry and "d_loss" not in entry]
     assert waiting
     for entry in waiting:
@@ -322,7 +322,7 @@ def test_the_leader_waits_in_a_run(recipe, tmp_path):
 def test_batch_size_must_fit_the_replicas(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(loop.backend, "devices", lambda: 3)
     with pytest.raises(ValueError, match="multiple of the 3 devices"):
-        zoo.train(recipe, tmp_path / "run", notify=quiet)
+        zoo.train(recipe, tmp_path / "run")
 
 
 def test_a_folder_with_what_a_killed_process_left_is_still_free(recipe, tmp_path):
@@ -350,5 +350,5 @@ def test_a_run_that_may_roll_back_begins_with_a_checkpoint(recipe, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop.Recorder, "checkpoint", note)
-        zoo.train(recipe.replace(watch="rollback"), tmp_path / "run", notify=quiet)
+        zoo.train(recipe.replace(watch="rollback"), tmp_path / "run")
     assert steps[:2] == [0, 8]

@@ -11,7 +11,7 @@ from zoo.watch.probe import Probe, above, largest_singular_value
 
 @pytest.fixture
 def store(images):
-    return data.prepare(images, resolution=32, channels=1, notify=lambda line: None)
+    return data.prepare(images, resolution=32, channels=1)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def many(tmp_path):
         top, left = rng.integers(2, 20, 2)
         image[top : top + 8, left : left + 8] = rng.integers(100, 255)
     np.savez(tmp_path / "many.npz", images=array)
-    return data.prepare(str(tmp_path / "many.npz"), resolution=32, channels=1, notify=lambda line: None)
+    return data.prepare(str(tmp_path / "many.npz"), resolution=32, channels=1)
 
 
 def batch_of(gan, store, step=0):

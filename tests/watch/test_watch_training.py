@@ -56,7 +56,7 @@ def fails(monkeypatch):
 
 def test_signals_and_findings_are_in_the_log(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(watcher, "SHARE", math.inf)
-    run = zoo.train(recipe, tmp_path / "run", notify=quiet)
+    run = zoo.train(recipe, tmp_path / "run")
     first, *entries = run.entries()
     assert first.keys() == {"step", "images", "machine"}
     assert [entry["step"] for entry in entries if "separation" in entry] == [0, 4, 8, 12, 16]
@@ -73,7 +73,7 @@ def test_every_rules_signal_is_measured(small, tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (2_600, 32, 32), np.uint8)  # enough for held-out ones
     np.savez(tmp_path / "noise.npz", images=images)
     recipe = small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / "noise.npz"), "log.kid_images": 40})
-    measured = set().union(*derive(zoo.train(recipe, tmp_path / "run", notify=quiet).entries(), recipe))
+    measured = set().union(*derive(zoo.train(recipe, tmp_path / "run").entries(), recipe))
     assert {rule.signal for rule in RULES} <= measured
 
 
@@ -81,7 +81,7 @@ def test_what_is_measured_stops_a_run(small, tmp_path):
     np.savez(tmp_path / "grey.npz", images=np.full((120, 32, 32), 128, np.uint8))
     recipe = small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / "grey.npz"), "watch": "stop"})
     with pytest.raises(Failing, match="the training images are all alike"):
-        zoo.train(recipe, tmp_path / "run", notify=quiet)
+        zoo.train(recipe, tmp_path / "run")
 
 
 def test_the_probe_keeps_to_its_share_of_the_time(monkeypatch):
@@ -120,7 +120,7 @@ def test_warn_goes_on_until_a_value_is_not_finite(recipe, tmp_path, monkeypatch,
 
     monkeypatch.setattr(loop.backend.Engine, "run", poison)
     with pytest.raises(loop.NonFinite):
-        zoo.train(recipe.replace(**{"schedule.images": 80}), tmp_path / "run", notify=quiet)
+        zoo.train(recipe.replace(**{"schedule.images": 80}), tmp_path / "run")
     run = Run(tmp_path / "run")
     said = {entry["step"]: entry["findings"] for entry in run.entries() if entry.get("findings")}
     assert list(said) == [12]
@@ -135,17 +135,16 @@ def test_warn_goes_on_until_a_value_is_not_finite(recipe, tmp_path, monkeypatch,
 def test_stop_keeps_the_last_healthy_checkpoint_and_says_which_to_use(recipe, tmp_path, fails):
     fails()
     with pytest.raises(Failing, match=r"last healthy: .*step-000000008.*ganzoo doctor"):
-        zoo.train(recipe.replace(watch="stop"), tmp_path / "run", notify=quiet)
+        zoo.train(recipe.replace(watch="stop"), tmp_path / "run")
     run = Run(tmp_path / "run")
     assert run.checkpoints() == [run.checkpoint_path(0), run.checkpoint_path(8)]
     assert run.entries()[-1]["step"] == 12
 
 
-def test_rollback_goes_back_lowers_the_rates_and_writes_it_down(recipe, tmp_path, fails):
+def test_rollback_goes_back_lowers_the_rates_and_writes_it_down(recipe, tmp_path, fails, said):
     rate = recipe.optimizer.d.learning_rate
     fails(rate / 3)
-    said = []
-    run = zoo.train(recipe.replace(watch="rollback"), tmp_path / "run", notify=said.append)
+    run = zoo.train(recipe.replace(watch="rollback"), tmp_path / "run")
     assert sum("going back from step 12" in line for line in said) == 2
     assert [entry["step"] for entry in run.entries() if "rollback" in entry] == [8, 8]
     assert [entry["step"] for entry in run.entries() if "d_loss" in entry] == [4, 8, 12, 16]
@@ -162,17 +161,17 @@ def test_there_are_two_rollbacks_at_most_and_none_without_a_healthy_checkpoint(r
     run.start(recipe)
     run.log({"step": 12, "images": 48})
     failure = Failing("training fails", [Finding(RULE, 0.0, 10, 12, True)])
-    assert not loop.roll_back(run, failure, quiet)
+    assert not loop.roll_back(run, failure)
     for step in (4, 8, 12):
         checkpoint.save(run.checkpoint_path(step), recipe, {}, {"step": step, "images": 4 * step, "healthy": step != 8})
-    assert loop.roll_back(run, failure, quiet)
+    assert loop.roll_back(run, failure)
     assert run.checkpoints() == [run.checkpoint_path(4)]
-    assert loop.roll_back(run, failure, quiet)
-    assert not loop.roll_back(run, failure, quiet)
+    assert loop.roll_back(run, failure)
+    assert not loop.roll_back(run, failure)
     assert recipe.slower(run.rollbacks()).optimizer.g.learning_rate == recipe.optimizer.g.learning_rate / 4
 
 
 def test_several_workers_are_only_warned(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(loop.backend, "workers", lambda: 2)
     with pytest.raises(ValueError, match='set watch to "warn"'):
-        zoo.train(recipe.replace(watch="stop"), tmp_path / "run", notify=quiet)
+        zoo.train(recipe.replace(watch="stop"), tmp_path / "run")

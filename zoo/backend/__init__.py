@@ -17,17 +17,19 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
+from zoo.files.errors import ZooError
+
 try:
     import keras
 
     if keras.backend.backend() not in ("tensorflow", "jax"):
-        raise ValueError(f"not {keras.backend.backend()}")
+        raise ZooError(f"not {keras.backend.backend()}")
 except (ImportError, ValueError) as error:
     installed = [name for name in ("tensorflow", "jax") if find_spec(name)]
     remedy = "pip install tensorflow, or pip install jax and set KERAS_BACKEND=jax"
     if installed:
         remedy = "set " + " or ".join(f"KERAS_BACKEND={name}" for name in installed)
-    raise ValueError(
+    raise ZooError(
         f"ganzoo runs on TensorFlow and JAX ({error}); {remedy}. "
         f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}"
     ) from None

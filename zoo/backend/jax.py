@@ -14,6 +14,8 @@ import jax
 import keras
 import numpy as np
 
+from zoo.files.errors import ZooError
+
 STRATEGIES = ("auto", "none", "mirrored")
 AHEAD = 2  # steps that the device may owe: one runs and one waits, so that it never idles and Ctrl-C need not wait long
 
@@ -116,7 +118,7 @@ class Strategy:
 def strategy(name: str = "auto") -> Strategy:
     """One device ("none"), all of them ("mirrored"), or all if there are several ("auto"); ValueError otherwise."""
     if name not in STRATEGIES:
-        raise ValueError(
+        raise ZooError(
             f"the strategy {name!r} belongs to tf.distribute, which needs KERAS_BACKEND=tensorflow; JAX "
             f"has {', '.join(STRATEGIES)}. Received: {name!r}"
         )

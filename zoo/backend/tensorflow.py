@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.files.errors import ZooError
+
 STRATEGIES = ("auto", "none", "mirrored", "multi-worker", "tpu")
 
 
@@ -73,10 +75,10 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
             multi-worker, tpu and mirrored that the environment asks for or offers.
 
     Raises:
-        ValueError: an unknown name, or a strategy that this machine cannot provide.
+        ZooError: an unknown name, or a strategy that this machine cannot provide.
     """
     if name not in STRATEGIES:
-        raise ValueError(f"the strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
+        raise ZooError(f"the strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
     if name == "auto":
         cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
         if sum(len(cluster.get(job, ())) for job in ("chief", "worker")) > 1:
@@ -92,7 +94,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     if name == "multi-worker":
         if "TF_CONFIG" not in os.environ:
-            raise ValueError(
+            raise ZooError(
                 "multi-worker training reads the cluster from the environment variable TF_CONFIG; set it "
                 "in every worker. Received: no TF_CONFIG"
             )
@@ -102,7 +104,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.OpError) as error:
-        raise ValueError(f"no TPU was found ({str(error).splitlines()[0]}). Received: 'tpu'") from None
+        raise ZooError(f"no TPU was found ({str(error).splitlines()[0]}). Received: 'tpu'") from None
     return tf.distribute.TPUStrategy(resolver)
 
 

@@ -31,6 +31,7 @@ from safetensors.numpy import save as format_safetensors
 
 from zoo import recipe as recipes
 from zoo.files.atomic import replacing_folder
+from zoo.files.errors import ZooError
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "shipped"  # the checkpoints inside this package
@@ -81,10 +82,10 @@ class Checkpoint:
         content = self.content(f"{name}.safetensors")
         try:
             if int.from_bytes(content[:8], "little") > LARGEST_HEADER:
-                raise ValueError("a header above 1 MB")
+                raise ZooError("a header above 1 MB")
             arrays = parse_safetensors(content)
         except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-            raise ValueError(
+            raise ZooError(
                 f"{name}.safetensors is corrupt ({printable(error)}); fetch or export the checkpoint "
                 f"again. Received: {str(self.path)!r}"
             ) from None
@@ -95,7 +96,7 @@ class Checkpoint:
             if array.dtype.kind not in "fiu" or not (np.abs(array) <= FLOAT32_MAX).all()
         ]
         if broken:
-            raise ValueError(
+            raise ZooError(
                 f"{name}.safetensors has values that are not finite, in {', '.join(broken[:5])}. "
                 f"Received: {str(self.path)!r}"
             )
@@ -114,15 +115,15 @@ def largest(file: str) -> int:
 def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
     listed, path = info["files"].get(file), locate(folder, file)
     if listed is None or not os.path.isfile(path):
-        raise ValueError(f"the checkpoint has no {file}. Received: {str(folder)!r}")
+        raise ZooError(f"the checkpoint has no {file}. Received: {str(folder)!r}")
     if path.stat().st_size != listed["bytes"]:
-        raise ValueError(
+        raise ZooError(
             f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or changed; "
             f"fetch or export the checkpoint again. Received: {str(folder)!r}"
         )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-        raise ValueError(
+        raise ZooError(
             f"{file} does not have the digest that ganzoo.json states: corrupt or changed; fetch or "
             f"export the checkpoint again. Received: {str(folder)!r}"
         )
@@ -138,7 +139,7 @@ def locate(folder: Path, file: str) -> Path:
         roots += [repository / "blobs", repository.parent / "blobs"]
     shipped = Path(folder).is_relative_to(SHIPPED)  # as trusted as this code, which may be linked too
     if not shipped and not any(path.is_relative_to(root) for root in roots):
-        raise ValueError(
+        raise ZooError(
             f"{file} is a link that leads out of the checkpoint; fetch the checkpoint again. Received: {str(folder)!r}"
         )
     return path
@@ -157,7 +158,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def _read_info(path: Path) -> dict[str, Any]:
     file = locate(path, "ganzoo.json")
     if not os.path.isfile(file):
-        raise ValueError(f"this is no checkpoint: it has no ganzoo.json. Received: {str(path)!r}")
+        raise ZooError(f"this is no checkpoint: it has no ganzoo.json. Received: {str(path)!r}")
     try:
         info = json.loads(file.read_text() if file.stat().st_size <= largest("ganzoo.json") else "")
         whole = (
@@ -174,11 +175,11 @@ def _read_info(path: Path) -> dict[str, Any]:
             )
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
+        raise ZooError(
             f"ganzoo.json is corrupt ({type(error).__name__}: {printable(error)}). Received: {str(path)!r}"
         ) from None
     if not whole:
-        raise ValueError(
+        raise ZooError(
             f"ganzoo.json is not of format {FORMAT}; install the newest keras-ganzoo, or fetch the "
             f"checkpoint again. Received: {str(path)!r}"
         )
@@ -191,12 +192,12 @@ def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
     for key, most in LIMITS.items():
         table, name = key.split(".")
         if values[table][name] > most:
-            raise ValueError(f"{key} of a checkpoint's recipe is at most {most:,}. Received: {values[table][name]}")
+            raise ZooError(f"{key} of a checkpoint's recipe is at most {most:,}. Received: {values[table][name]}")
     for network, least in least_weights(recipe).items():
         file = locate(path, f"{network}.safetensors")
         size = file.stat().st_size if os.path.isfile(file) else 0
         if least > max(size // 2, UNASKED_WEIGHTS) or size > 4 * (20 * least + UNASKED_WEIGHTS):
-            raise ValueError(
+            raise ZooError(
                 f"the recipe builds a {network} of {least:,} to {20 * least:,} weights, and {network}"
                 f".safetensors has {size:,} bytes; fetch or export the checkpoint again. "
                 f"Received: {str(path)!r}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.checkpoints import checkpoint, resolve
+from zoo.files.errors import ZooError
 from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 
@@ -22,7 +23,7 @@ def load_generator(name: str | Path, weights: str = "ema") -> Generator:
         weights: "ema" for their average, which is what one draws from; "raw" for the last ones, in a run alone.
 
     Raises:
-        ValueError: unknown name, or a corrupt checkpoint.
+        ZooError: unknown name, or a corrupt checkpoint.
     """
     from zoo import networks
 
@@ -36,7 +37,7 @@ def _weights(opened: checkpoint.Checkpoint, kind: str) -> dict[str, np.ndarray]:
     if kind == "ema":
         return opened.arrays("generator")
     if kind != "raw" or not opened.has_training_state:
-        raise ValueError(
+        raise ZooError(
             f'weights are "ema", or in the checkpoint of a run "raw". Received: {kind!r} of {str(opened.path)!r}'
         )
     prefix = "generator/"
@@ -97,7 +98,7 @@ class Generator:
         _require_whole(stops, 2, "the number of stops")
         _require_whole(seed, 0, "seed")
         if steps < stops:
-            raise ValueError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
+            raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
         rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
         inputs = {}
         for name, shape in self._shapes():
@@ -120,9 +121,9 @@ class Generator:
         """uint8 images [N, H, W, C] from the generator's own inputs; `_shapes` says which vary."""
         names = [tensor.name for tensor in self.model.inputs]
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
-            raise ValueError(f"truncation must be between 0 and 1. Received: {truncation!r}")
+            raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
         if truncation != 1.0 and "truncation" not in names:
-            raise ValueError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
+            raise ZooError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
         count = len(inputs["z"])
         fixed = {
             "z_mixing": inputs["z"],
@@ -143,7 +144,7 @@ class Generator:
 
 def _require_whole(value, least: int, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{what} must be a whole number of at least {least}. Received: {value!r}")
+        raise ZooError(f"{what} must be a whole number of at least {least}. Received: {value!r}")
 
 
 def to_uint8(images) -> np.ndarray:

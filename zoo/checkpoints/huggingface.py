@@ -12,6 +12,7 @@ from pathlib import Path
 
 import zoo
 from zoo.checkpoints import checkpoint
+from zoo.files.errors import ZooError
 
 PREFIX = "hf://"
 CLIENT = {"library_name": "keras-ganzoo", "library_version": zoo.__version__}  # what the Hub counts downloads by
@@ -33,7 +34,7 @@ def parse(name: str) -> Address:
     """Reads "hf://org/name@revision"; prefix and revision may be left out. ValueError when it is not of that form."""
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", name.removeprefix(PREFIX), re.ASCII)
     if not match or ".." in name:
-        raise ValueError(
+        raise ZooError(
             "a repository on the Hub is named org/name, or hf://org/name@revision with a branch, tag or "
             f"commit. Received: {name!r}"
         )
@@ -52,7 +53,7 @@ def download(address: Address, files: Collection[str] = checkpoint.FILES, again:
         again: fetch even what the cache has.
 
     Raises:
-        ValueError: no such repository or revision, no permission, no checkpoint in it, files too large, or neither a
+        ZooError: no such repository or revision, no permission, no checkpoint in it, files too large, or neither a
             connection nor a copy in the cache.
     """
     from huggingface_hub import snapshot_download
@@ -69,12 +70,12 @@ def download(address: Address, files: Collection[str] = checkpoint.FILES, again:
     if listed is None:
         return _cached(address, reason, options)
     if "ganzoo.json" not in {file.filename for file in listed}:
-        raise ValueError(
+        raise ZooError(
             f"the repository holds no checkpoint of ganzoo: it has no ganzoo.json. Received: {str(address)!r}"
         )
     for file in listed:
         if (file.file_size or 0) > checkpoint.largest(file.filename):
-            raise ValueError(
+            raise ZooError(
                 f"{file.filename} has {file.file_size:,} bytes, more than in any checkpoint of ganzoo; "
                 f"nothing was fetched. Received: {str(address)!r}"
             )
@@ -102,7 +103,7 @@ def _cached(address: Address, reason: str, options: dict) -> Path:
     try:
         folder = Path(snapshot_download(revision=address.revision, local_files_only=True, **options))
     except LocalEntryNotFoundError:
-        raise ValueError(
+        raise ZooError(
             f"the Hub cannot be reached ({reason}), and its cache on this machine has no whole copy; try "
             f"again with a connection. Received: {str(address)!r}"
         ) from None
@@ -123,7 +124,7 @@ def explained(address: Address) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
         if getattr(error, "errno", None):
             raise
-        raise ValueError(f"{_explanation(_origin(error))} Received: {str(address)!r}") from error
+        raise ZooError(f"{_explanation(_origin(error))} Received: {str(address)!r}") from error
 
 
 def _explanation(error: BaseException) -> str:

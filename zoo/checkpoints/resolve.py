@@ -12,6 +12,7 @@ from typing import Any
 from zoo import recipe
 from zoo.checkpoints import checkpoint, huggingface
 from zoo.files.atomic import replacing_folder, require_writable
+from zoo.files.errors import ZooError
 
 RELEASED = Path(__file__).parent / "released.toml"
 
@@ -35,7 +36,7 @@ def resolve(name: str | Path) -> Path:
             the Hub's own cache; when the Hub cannot be reached, a line on stderr says that the cache is used.
 
     Raises:
-        ValueError: nothing of that name (the nearest known name is suggested), or it cannot be fetched.
+        ZooError: nothing of that name (the nearest known name is suggested), or it cannot be fetched.
     """
     name = str(name)
     if name in shipped():
@@ -50,10 +51,10 @@ def resolve(name: str | Path) -> Path:
 
         best = Run(path).best()
         if best is None:
-            raise ValueError(f"the run has no checkpoint yet. Received: {name!r}")
+            raise ZooError(f"the run has no checkpoint yet. Received: {name!r}")
         return best
     if os.path.isdir(path):
-        raise ValueError(
+        raise ZooError(
             f"the folder is neither a checkpoint (no ganzoo.json) nor a run (no checkpoints/). Received: {name!r}"
         )
     if name in released():
@@ -61,16 +62,16 @@ def resolve(name: str | Path) -> Path:
         _verify_release(name, folder)
         return folder
     if name in recipe.names():
-        raise ValueError(
+        raise ZooError(
             f"no trained checkpoint of this recipe ships; name a run of it, runs/{name} after "
             f"`ganzoo train {name}`. Received: {name!r}"
         )
     if os.sep in name:
-        raise ValueError(
+        raise ZooError(
             f"there is no such folder; an address on the Hugging Face Hub begins with hf://. Received: {name!r}"
         )
     known = sorted({*shipped(), *released()})
-    raise ValueError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
+    raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
 
 
 def pull(name: str, out: str | Path | None = None) -> Path:
@@ -83,10 +84,10 @@ def pull(name: str, out: str | Path | None = None) -> Path:
         out: a new folder for a copy; without it, the checkpoint stays in the Hub's cache, where the name finds it.
 
     Raises:
-        ValueError: as `resolve`; a file is not what ganzoo.json or the release states; `out` is there already.
+        ZooError: as `resolve`; a file is not what ganzoo.json or the release states; `out` is there already.
     """
     if out is not None and Path(out).exists():
-        raise ValueError(f"there is something of that name; name a new folder. Received: {str(out)!r}")
+        raise ZooError(f"there is something of that name; name a new folder. Received: {str(out)!r}")
     if out is not None:
         require_writable(Path(out))
     remote = is_address(name) or name in released()
@@ -139,7 +140,7 @@ def _verify_release(name: str, folder: Path) -> None:
     for file, digest in released()[name]["files"].items():
         path = checkpoint.locate(folder, file)
         if not os.path.isfile(path) or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise ValueError(
+            raise ZooError(
                 f"{file} is not the one that was released; fetch it again with: ganzoo pull {name}. Received: {name!r}"
             )
 

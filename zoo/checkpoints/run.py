@@ -28,6 +28,7 @@ from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.files import pictures
 from zoo.files.atomic import PARTIAL, replacing, require_writable
+from zoo.files.errors import ZooError
 
 
 class Run:
@@ -40,7 +41,7 @@ class Run:
         """Finds out whether `start` can succeed, and creates nothing.
 
         Raises:
-            ValueError: the folder holds a run of another recipe (the difference is shown) or something else, or
+            ZooError: the folder holds a run of another recipe (the difference is shown) or something else, or
                 cannot be written. The images of a run with a checkpoint may have moved: `restore` knows them again.
         """
         file = self.path / "recipe.toml"
@@ -49,7 +50,7 @@ class Run:
             if self.latest():
                 changes = [change for change in changes if not change.startswith("data.source:")]
             if changes:
-                raise ValueError(
+                raise ZooError(
                     f"the run was started with another recipe ({'; '.join(changes)}); resume it with its "
                     f"own, or train into a new folder. Received: {str(self.path)!r}"
                 )
@@ -57,7 +58,7 @@ class Run:
         if self.path.exists() and (
             not self.path.is_dir() or any(not file.name.startswith(PARTIAL) for file in self.path.iterdir())
         ):
-            raise ValueError(
+            raise ZooError(
                 f"the folder for the run exists and is not a run; choose another. Received: {str(self.path)!r}"
             )
         require_writable(self.path)
@@ -75,12 +76,12 @@ class Run:
         """While it lasts, no other process trains in the folder.
 
         Raises:
-            ValueError: another one does.
+            ZooError: another one does.
         """
         try:
             lock = FileLock(self.path / ".lock").acquire(timeout=0)
         except Timeout:
-            raise ValueError(
+            raise ZooError(
                 "another process is training in this folder; stop it, or train into a new one. "
                 f"Received: {str(self.path)!r}"
             ) from None
@@ -90,7 +91,7 @@ class Run:
     @property
     def recipe(self) -> recipes.Recipe:
         if not (self.path / "recipe.toml").is_file():
-            raise ValueError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
+            raise ZooError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
         return recipes.load(self.path / "recipe.toml")
 
     def log(self, entry: dict[str, Any]) -> None:

@@ -69,7 +69,6 @@ def card(name, out, measure, data, data_dir, images, seeds, extractors, runs) ->
             seeds=range(seeds),
             extractor=extractors,
             runs=runs,
-            notify=say,
         )
     folder = resolve.resolve(name)
     text = cards.render(cards.read(folder), name, _beside(folder, out))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.terminal import say
+from zoo.files.errors import ZooError
 
 
 @click.command()
@@ -29,7 +30,7 @@ def doctor(run: str, write_recipe: str | None, out: str | None) -> None:
 
     for file, suffixes in ((write_recipe, (".toml",)), (out, (".html", ".md"))):
         if file and not file.endswith(suffixes):
-            raise ValueError(f"the name of that file ends in {' or '.join(suffixes)}. Received: {file!r}")
+            raise ZooError(f"the name of that file ends in {' or '.join(suffixes)}. Received: {file!r}")
         if file:
             atomic.require_writable_file(Path(file))
     diagnosis = diagnose(run)

@@ -8,6 +8,7 @@ import click
 
 import zoo
 from zoo.cli.terminal import load_backend, progress
+from zoo.files.errors import ZooError
 
 
 @click.command()
@@ -52,7 +53,7 @@ def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float,
     from zoo.files import atomic, pictures
 
     if not out.endswith((".gif", ".png")):
-        raise ValueError(f"the walk is written as .gif or .png. Received: {out!r}")
+        raise ZooError(f"the walk is written as .gif or .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
     load_backend()
     images = zoo.load_generator(name).interpolate(steps, stops, seed, truncation)

@@ -9,6 +9,7 @@ import click
 
 import zoo
 from zoo.cli.terminal import load_backend, say
+from zoo.files.errors import ZooError
 
 OPTIONS = [
     click.option("--data", help="tfds:NAME, a folder of images or an .npz file.  [default: the training data]"),
@@ -104,7 +105,7 @@ def compare(names, out, **options) -> None:
     from zoo.publish.card.wording import measured, number
 
     if not out.endswith(".png"):
-        raise ValueError(f"the chart is written as .png. Received: {out!r}")
+        raise ZooError(f"the chart is written as .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
     results = {}
     for name in dict.fromkeys(names):
@@ -144,7 +145,6 @@ def _evaluate(name: str, options: dict) -> dict:
         weights=options["weights"],
         fit=options["fit"],
         data_dir=options["data_dir"],
-        notify=say,
     )
 
 

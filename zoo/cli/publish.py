@@ -23,7 +23,7 @@ def export(name: str, format_: str, out: str, license: str | None) -> None:
     load_backend()
     from zoo.publish import export as exporting
 
-    exporting.export(name, format_, out, notify=say, license=license)
+    exporting.export(name, format_, out, license=license)
     say(f"wrote {out}")
 
 
@@ -46,9 +46,7 @@ def push(name, repository, private, revision, message, license) -> None:
     load_backend()
     from zoo.publish import push as pushing
 
-    address = pushing.push(
-        name, repository, private=private, revision=revision, message=message, license=license, notify=say
-    )
+    address = pushing.push(name, repository, private=private, revision=revision, message=message, license=license)
     say(f"draw from it with: ganzoo sample {address}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.files import atomic, pictures
+from zoo.files.errors import ZooError
 
 LARGEST_GRID = 4_096  # images, times the scale squared
 
@@ -22,12 +23,12 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
             slash for a folder of numbered PNG files.
 
     Raises:
-        ValueError: at once, if `out` cannot be written or is none of these, or a grid would be too large.
+        ZooError: at once, if `out` cannot be written or is none of these, or a grid would be too large.
     """
     path = Path(out)
     if path.suffix == ".png" and not out.endswith("/"):
         if count * scale**2 > LARGEST_GRID:
-            raise ValueError(
+            raise ZooError(
                 f"a grid holds up to {LARGEST_GRID // scale**2:,} images at scale {scale}; write to a "
                 f"folder (-o images/) or an .npz file. Received: {count:,} images for {out!r}"
             )
@@ -37,10 +38,10 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
     elif out.endswith("/") or not path.suffix:
         write = _write_folder
         if path.exists() and not path.is_dir():
-            raise ValueError(f"the folder for the images exists and is a file. Received: {out!r}")
+            raise ZooError(f"the folder for the images exists and is a file. Received: {out!r}")
         path = path / "0.png"  # whether one can write inside
     else:
-        raise ValueError(f"samples go to a .png grid, an .npz file or a folder. Received: {out!r}")
+        raise ZooError(f"samples go to a .png grid, an .npz file or a folder. Received: {out!r}")
     atomic.require_writable_file(path)
     return lambda batches: write(Path(out), batches, count, scale)
 

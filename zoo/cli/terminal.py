@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -14,9 +15,14 @@ class Group(click.Group):
     """Turns user errors into one line and exit status 1, and keeps the order in which commands are defined."""
 
     def invoke(self, context: click.Context):
+        from zoo.files.errors import ZooError
+
+        logger = logging.getLogger("ganzoo")
+        logger.setLevel(logging.INFO)
+        logger.handlers = [Said()]
         try:
             return super().invoke(context)
-        except (ValueError, OSError) as error:
+        except (ZooError, OSError) as error:
             if context.params["debug"]:
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
@@ -27,11 +33,20 @@ class Group(click.Group):
         return list(self.commands)
 
 
+class Said(logging.Handler):
+    """Prints what the package has to say on stderr, clear of progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(record.getMessage(), file=sys.stderr)
+
+
 def load_backend() -> None:
     """Imports the engine without what TensorFlow's C++ prints before one can set its log level.
 
     Raises:
-        ValueError: KERAS_BACKEND names none of ours, or none is installed.
+        ZooError: KERAS_BACKEND names none of ours, or none is installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

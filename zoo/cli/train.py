@@ -8,6 +8,7 @@ import click
 
 import zoo
 from zoo.cli.terminal import load_backend, say
+from zoo.files.errors import ZooError
 
 STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 
@@ -51,12 +52,12 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
         _dry_run(loaded)
         return
     if not loaded.data.source:
-        raise ValueError(
+        raise ZooError(
             "this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
             f"Received: {recipe!r} without --data"
         )
     load_backend()
-    _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, notify=say))
+    _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy))
 
 
 @click.command()
@@ -94,7 +95,6 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
             overrides=recipes.parse_overrides(settings),
             data_dir=data_dir,
             strategy=strategy,
-            notify=say,
         )
     )
 

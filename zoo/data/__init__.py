@@ -6,6 +6,7 @@ A store is a folder: `images.bin` (uint8 `[N + M, H, W, C]`, N images to train o
 
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -27,6 +28,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
+
+from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 FORMAT_VERSION = 1
 # Raster formats that Pillow decodes itself: EPS, for one, would start Ghostscript on the user's files.
@@ -57,7 +62,7 @@ class Batches:
 
     def __init__(self, images: np.ndarray, *, seed: int, batch_size: int, d_steps: int = 1):
         if min(len(images), batch_size, d_steps) < 1 or seed < 0:
-            raise ValueError(
+            raise ZooError(
                 "there must be an image, seed must be at least 0, batch_size and d_steps at least 1. "
                 f"Received: {len(images)} images, seed={seed}, batch_size={batch_size}, d_steps={d_steps}"
             )
@@ -68,7 +73,7 @@ class Batches:
     def indices(self, step: int) -> np.ndarray:
         """Which images `step` (from 0) takes: int64 `[batch_size, d_steps]`."""
         if step < 0:
-            raise ValueError(f"step must be at least 0. Received: step={step}")
+            raise ZooError(f"step must be at least 0. Received: step={step}")
         size, count = len(self.images), self.d_steps * self.batch_size
         start, stop = int(step) * count, (int(step) + 1) * count
         epochs = range(start // size, (stop - 1) // size + 1)
@@ -87,7 +92,6 @@ def prepare(
     fit: str = "crop",
     data_dir: str | None = None,
     cache_dir: Path | None = None,
-    notify: Callable[[str], object] = print,
 ) -> Store:
     """Decodes `source` into an image store, or opens the store at once if it was prepared before.
 
@@ -101,7 +105,6 @@ def prepare(
         than `resolution`, enlarges nothing, and centres on zeros (28 -> 32).
     data_dir: where TFDS keeps its data sets.
     cache_dir: where the stores are; by default `$GANZOO_CACHE/data`, or `~/.cache/ganzoo/data`.
-    notify: called with a line about conversions, and one about what was skipped, when the store is made.
 
     Held out is the TFDS test split, else 2 % of the images (1 to 1,000; none of fewer than 50). A store
     appears under its name when it is complete: a killed preparation leaves none, and several processes may
@@ -110,7 +113,7 @@ def prepare(
     for a source that does not exist or holds no readable image.
     """
     if resolution < 1 or channels not in (1, 3) or fit not in ("crop", "pad"):
-        raise ValueError(
+        raise ZooError(
             'resolution must be at least 1, channels 1 or 3, and fit "crop" or "pad". '
             f"Received: resolution={resolution}, channels={channels}, fit={fit!r}"
         )
@@ -129,11 +132,11 @@ def prepare(
             _remove_stale(cache)
             with TemporaryDirectory(prefix=".partial-", dir=cache, ignore_cleanup_errors=True) as temporary:
                 store = Path(temporary, "store")
-                _write(store, info, count, items, notify)
+                _write(store, info, count, items)
                 store.rename(path)
         except OSError as error:
             if not path.exists():  # else another process was faster, and its store is the same
-                raise ValueError(
+                raise ZooError(
                     f"the image store cannot be written ({error}): set GANZOO_CACHE to a folder with room. "
                     f"Received: {str(cache)!r}"
                 ) from error
@@ -147,7 +150,7 @@ def _copied(cache: Path, info: dict) -> Path:
         with suppress(ValueError):
             if info.items() <= json.loads(file.read_text()).items():
                 return file.parent
-    raise ValueError(
+    raise ZooError(
         "reading TFDS needs tensorflow and tensorflow-datasets: pip install them, or where they are run "
         f"zoo.data.prepare({info['source']!r}, resolution={info['resolution']}, channels={info['channels']}, "
         f"fit={info['fit']!r}) and copy the folder that it makes into {str(cache)!r}. Received: {info['source']!r}"
@@ -161,13 +164,13 @@ def _open(path: Path, source: str) -> Store:
         images = np.memmap(path / "images.bin", np.uint8, "r", shape=(n + info["heldout"], *shape))
         labels = np.load(path / "labels.npy", mmap_mode="r") if info["labels"] else None
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"damaged image store: {error}. Delete it. Received: {str(path)!r}") from error
+        raise ZooError(f"damaged image store: {error}. Delete it. Received: {str(path)!r}") from error
     labels = (None, None) if labels is None else (labels[:n], labels[n:])
     classes, skipped = tuple(info["classes"]), tuple(map(tuple, info["skipped"]))
     return Store(path, source, images[:n], images[n:], *labels, classes, info["fingerprint"], skipped)
 
 
-def _write(folder: Path, info: dict, count: int, items: Iterable["_Item"], notify: Callable) -> None:
+def _write(folder: Path, info: dict, count: int, items: Iterable["_Item"]) -> None:
     """Makes the store `folder` of `items`, of which those held out, if any, come last."""
     shape = (info["resolution"], info["resolution"], info["channels"])
     labels, skipped, changes, m = [], [], Counter(), 0
@@ -187,7 +190,7 @@ def _write(folder: Path, info: dict, count: int, items: Iterable["_Item"], notif
         os.fsync(file.fileno())
     if len(labels) == m:
         example = "".join(f" ({name}: {reason})" for name, reason in skipped[:1])
-        raise ValueError(f"the data source holds no readable image{example}. Received: {info['source']!r}")
+        raise ZooError(f"the data source holds no readable image{example}. Received: {info['source']!r}")
 
     images = np.memmap(folder / "images.bin", np.uint8, "r+", shape=(len(labels), *shape))
     labels = None if None in labels else np.array(labels, np.int64)
@@ -203,12 +206,12 @@ def _write(folder: Path, info: dict, count: int, items: Iterable["_Item"], notif
     (folder / "store.json").write_text(json.dumps(info | {"changes": changes, "skipped": skipped}, indent=1))
 
     if changes:
-        notify("; ".join(f"{count} of {n + m} images {change}" for change, count in changes.items()))
+        logger.info("; ".join(f"{count} of {n + m} images {change}" for change, count in changes.items()))
     if skipped:
         shown = ", ".join(f"{name} ({reason})" for name, reason in skipped[:10])
         rest = f" and {len(skipped) - 10} more, listed in the store's store.json" if len(skipped) > 10 else ""
         message = f"{len(skipped)} of {count} could not be read and were skipped: {shown}{rest}"
-        notify(message.encode("utf-8", "replace").decode())  # file names may hold undecodable bytes
+        logger.warning(message.encode("utf-8", "replace").decode())  # file names may hold undecodable bytes
 
 
 def _move_heldout_to_end(arrays: list[np.ndarray]) -> int:
@@ -272,7 +275,7 @@ def _to_pixels(image: Image.Image, resolution: int, channels: int, fit: str) -> 
     if image.mode.startswith(("I", "F")):  # 16-bit grey is I;16 or I; convert("L") would clip it
         values = np.asarray(image)
         if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-            raise ValueError("only 8-bit and 16-bit images have a known range")
+            raise ZooError("only 8-bit and 16-bit images have a known range")
         image = Image.fromarray((values >> 8).astype(np.uint8))  # as Pillow does for 16-bit RGB
         changes.append("had 16 bits per pixel and were scaled to 8")
     grey = image.mode in ("1", "L", "LA")
@@ -309,7 +312,7 @@ def _find(source: str, data_dir: str | None) -> _Found:
         return _Found(path.stem, identity, [], partial(_read_npz, path))
     problem = "is of no known kind" if path.exists() else "does not exist"
     remedy = 'give "tfds:NAME", a folder of images or an .npz file'
-    raise ValueError(f"the data source {problem}: {remedy}. Received: {source!r}")
+    raise ZooError(f"the data source {problem}: {remedy}. Received: {source!r}")
 
 
 def _find_folder(root: Path) -> _Found:
@@ -349,11 +352,11 @@ def _read_npz(path: Path) -> tuple[int, Iterable[_Item]]:
             images = first(archive, "images", "x_train", "x")
             labels = first(archive, "labels", "y_train", "y")
     except Exception as error:  # a damaged archive raises nearly anything
-        raise ValueError(f"not made by np.savez, or damaged: {error}. Received: {str(path)!r}") from error
+        raise ZooError(f"not made by np.savez, or damaged: {error}. Received: {str(path)!r}") from error
     shape = () if images is None else images.shape
     if len(shape) < 3 or shape[3:] not in ((), (1,), (3,), (4,)) or images.dtype != np.uint8:
         received = "none of these" if images is None else f"{images.dtype} {shape}"
-        raise ValueError(
+        raise ZooError(
             'the .npz file must hold "images", "x_train" or "x", uint8 (convert floats in [0, 1] with '
             '(255 * images).round().astype("uint8")) of shape [N, H, W] or [N, H, W, 1, 3 or 4]. '
             f"Received: {received} in {str(path)!r}"
@@ -361,7 +364,7 @@ def _read_npz(path: Path) -> tuple[int, Iterable[_Item]]:
     if labels is None:
         labels = np.full(len(images), None)
     elif labels.size != len(images) or labels.dtype.kind not in "iu":
-        raise ValueError(
+        raise ZooError(
             f"labels must be {len(images)} integers, one for each image. "
             f"Received: {labels.dtype} {labels.shape} in {str(path)!r}"
         )
@@ -380,7 +383,7 @@ def _find_tfds(source: str, data_dir: str | None) -> _Found:
         near = get_close_matches(name, tfds.list_builders(with_community_datasets=False))
         remedy = f"Did you mean {', '.join(near)}?" if near else "See tensorflow.org/datasets/catalog."
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"no such TFDS data set: {reason} {remedy} Received: {source!r}") from error
+        raise ZooError(f"no such TFDS data set: {reason} {remedy} Received: {source!r}") from error
 
     def first(kind):
         return next((key for key, feature in features.items() if isinstance(feature, kind)), None)
@@ -388,7 +391,7 @@ def _find_tfds(source: str, data_dir: str | None) -> _Found:
     features = builder.info.features
     image, label = first(tfds.features.Image), first(tfds.features.ClassLabel)
     if image is None:
-        raise ValueError(f"the TFDS data set has no images, only {', '.join(features)}. Received: {source!r}")
+        raise ZooError(f"the TFDS data set has no images, only {', '.join(features)}. Received: {source!r}")
 
     def items(split, heldout):
         decoders = tfds.decode.PartialDecoding({key: True for key in (image, label) if key})
@@ -405,7 +408,7 @@ def _find_tfds(source: str, data_dir: str | None) -> _Found:
             count = splits[split].num_examples + (splits["test"].num_examples if tests else 0)
         except Exception as error:  # no network, no room, a manual download, an unknown split
             reason = str(error).strip().partition("\n")[0]
-            raise ValueError(
+            raise ZooError(
                 f"TFDS cannot provide the data: {reason} Check the split and the network, or give the "
                 f"data_dir in which the data set is prepared. Received: {source!r}"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,9 @@ from zoo.evaluation import features
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.ms_ssim import pair_similarity
 from zoo.evaluation.metrics.scores import SETTINGS, scores
+from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 FORMAT = 1
 LEAST = 10
@@ -40,7 +44,6 @@ def evaluate(
     weights: str = "ema",
     fit: str | None = None,
     data_dir: str | None = None,
-    notify: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Scores generated images against real ones.
 
@@ -60,7 +63,6 @@ def evaluate(
         fit: how real images of another size reach that of the generated ones, "crop" or "pad"; by default as the
             generator's recipe has it, and "crop" for files of images.
         data_dir: where TFDS keeps its data sets.
-        notify: receives a line of text whenever there is something to say.
 
     Returns:
         The contents of evaluation.json: {"format", "generated": what was scored, "evaluations": [{the protocol,
@@ -69,13 +71,13 @@ def evaluate(
         mean over floor (None for KID, whose floor is 0 up to its error, and where the floor had fewer images).
 
     Raises:
-        ValueError: too few images, images of different sizes, unreadable files, a bad argument, or without `real`
+        ZooError: too few images, images of different sizes, unreadable files, a bad argument, or without `real`
             other images than those that the generator was trained on.
     """
     subject = _subject(generated, truncation, weights, seeds)
-    reference = _real(real, subject, images, fit, data_dir, notify)
+    reference = _real(real, subject, images, fit, data_dir)
     if images < LEAST or min(len(reference.train), len(reference.other)) < LEAST:
-        raise ValueError(
+        raise ZooError(
             f"a comparison needs at least {LEAST} images on each side. "
             f"Received: {images} wanted, {len(reference.train)} and {len(reference.other)} real images"
         )
@@ -87,7 +89,7 @@ def evaluate(
         similarity = _similarity(subject, reference, images)
     said = sorted({str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)})
     for line in said:
-        notify(f"warning: {line}")
+        logger.warning(line)
     return {
         "format": FORMAT,
         "generated": subject.description,
@@ -133,7 +135,7 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
             description, lambda seed, count: _batches(generated, seed, count), (0,), generated.shape[1:], len(generated)
         )
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"give at least one seed, and none twice. Received: {list(seeds)}")
+        raise ZooError(f"give at least one seed, and none twice. Received: {list(seeds)}")
     generator = generated if isinstance(generated, Generator) else load_generator(generated, weights)
     info = generator.info
     file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[generator.weights]
@@ -159,7 +161,7 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
     )
 
 
-def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str | None, notify) -> _Real:
+def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str | None) -> _Real:
     if isinstance(real, np.ndarray):
         _require_images(real)
         train, other, store = *halves(real, images), None
@@ -167,22 +169,17 @@ def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str |
     else:
         source = real or (subject.recipe and subject.recipe.data.source)
         if not source or (not real and subject.remote and not source.startswith("tfds:")):
-            raise ValueError(
+            raise ZooError(
                 "say which real images to compare with, as --data tfds:NAME, a folder or an .npz file. "
                 f"Received: {source!r}"
             )
         fit = fit or (subject.recipe.data.fit if subject.recipe else "crop")
         store = data.prepare(
-            str(source),
-            resolution=subject.shape[0],
-            channels=subject.shape[2],
-            fit=fit,
-            data_dir=data_dir,
-            notify=notify,
+            str(source), resolution=subject.shape[0], channels=subject.shape[2], fit=fit, data_dir=data_dir
         )
         fingerprint = store.fingerprint
         if not real and subject.trained_on not in (None, fingerprint):
-            raise ValueError(
+            raise ZooError(
                 "these are not the images that the generator was trained on; name those to compare with, "
                 f"as --data tfds:NAME, a folder or an .npz file. Received: {source!r}"
             )
@@ -194,7 +191,7 @@ def _real(real, subject: _Subject, images: int, fit: str | None, data_dir: str |
             train, other = halves(store.images, images)
             description |= {"split": "one half of the training images", "floor": "other half"}
     if train.shape[1:] != subject.shape:
-        raise ValueError(
+        raise ZooError(
             "generated and real images must have the same size and channels. "
             f"Received: {subject.shape} and {train.shape[1:]}"
         )
@@ -280,14 +277,14 @@ def read_images(path: Path) -> np.ndarray:
     """The images of an .npz file ("images") or of all image files below a folder: uint8 [N, H, W, C], none changed.
 
     Raises:
-        ValueError: no images, a file that cannot be read, or images of different sizes.
+        ZooError: no images, a file that cannot be read, or images of different sizes.
     """
     if path.suffix == ".npz":
         try:
             with np.load(path, allow_pickle=False) as archive:
                 images = archive["images"]
         except Exception as error:  # a damaged archive raises nearly anything
-            raise ValueError(
+            raise ZooError(
                 f'the file cannot be read as "images" of np.savez ({error}). Received: {str(path)!r}'
             ) from None
         return images if images.ndim == 4 else images[..., None]
@@ -296,13 +293,13 @@ def read_images(path: Path) -> np.ndarray:
         try:
             with Image.open(file, formats=data.FILE_FORMATS) as image:
                 if image.mode not in ("1", "L", "P", "RGB") or image.has_transparency_data:
-                    raise ValueError(f"mode {image.mode}; give 8-bit grey or RGB without transparency")
+                    raise ZooError(f"mode {image.mode}; give 8-bit grey or RGB without transparency")
                 grey = image.mode in ("1", "L")
                 arrays.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
         except Exception as error:  # Pillow's decoders raise nearly anything
-            raise ValueError(f"an image cannot be read ({error}); remove it. Received: {str(file)!r}") from None
+            raise ZooError(f"an image cannot be read ({error}); remove it. Received: {str(file)!r}") from None
         if arrays[-1].shape != arrays[0].shape:
-            raise ValueError(
+            raise ZooError(
                 f"images must have one size and one number of channels; the first has {arrays[0].shape}. "
                 f"Received: {arrays[-1].shape} in {str(file)!r}"
             )
@@ -326,7 +323,7 @@ def _image_files(folder: Path) -> list[Path]:
 
 def _require_images(images: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ValueError(f"images must be uint8 [N, H, W, 1 or 3]. Received: {images.dtype} {images.shape}")
+        raise ZooError(f"images must be uint8 [N, H, W, 1 or 3]. Received: {images.dtype} {images.shape}")
 
 
 def _batches(images: np.ndarray, seed: int, count: int) -> Iterator[np.ndarray]:

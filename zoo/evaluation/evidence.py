@@ -9,9 +9,10 @@ and "findings" of its run} and the sections that `zoo.defects` measures. A secti
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from zoo.checkpoints.run_history import history
 from zoo.evaluation import failure_modes, pictures
 from zoo.evaluation.metrics import extractors
 from zoo.files import atomic
+from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 FORMAT = 1
 WALK = {"steps": 16, "stops": 4, "seed": 0}
@@ -41,7 +45,6 @@ def measure(
     seeds: Sequence[int] = (0, 1, 2),
     extractor: str | Sequence[str] = "efficientnet-lite0",
     runs: Sequence[str | Path] = (),
-    notify: Callable[[str], None] = print,
 ) -> Path:
     """Measures a checkpoint on its training data and renews its evidence, whole or not at all; returns its folder.
 
@@ -56,21 +59,20 @@ def measure(
             added where the images have labels that one learns.
         runs: folders of runs of the same recipe on the same images: the one that the checkpoint comes from, for its
             history and its raw weights, and complete ones with other seeds, for the spread.
-        notify: receives a line of text whenever there is something to say.
 
     Raises:
-        ValueError: not the images that it was trained on, a run of another recipe, nothing can be written there, or as
+        ZooError: not the images that it was trained on, a run of another recipe, nothing can be written there, or as
             in `zoo.evaluate`.
     """
     if str(name).startswith("hf://"):
-        raise ValueError(
+        raise ZooError(
             "what is measured is written into the checkpoint's folder, and this one is in the Hub's "
             f"cache; export it as checkpoint first. Received: {str(name)!r}"
         )
     folder = resolve.resolve(name)
     opened = checkpoint.open_checkpoint(folder)
     if opened.has_training_state:
-        raise ValueError(
+        raise ZooError(
             "the checkpoints of a run come and go; export the best first, with: ganzoo export "
             f"{name} --format checkpoint -o NEW. Received: {str(name)!r}"
         )
@@ -80,28 +82,21 @@ def measure(
     wanted = opened.recipe.data
     source = data_source or next((run.recipe.data.source for run in runs), wanted.source)
     store = data.prepare(
-        source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit, data_dir=data_dir, notify=notify
+        source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit, data_dir=data_dir
     )
     trained_on = opened.info.get("data", {}).get("fingerprint", store.fingerprint)
     if store.fingerprint != trained_on:
-        raise ValueError(
+        raise ZooError(
             "a card compares with the images that the checkpoint was trained on, and these are others; "
             f"name them with --data. Received: {source!r}"
         )
     names = list(dict.fromkeys([extractor] if isinstance(extractor, str) else extractor))
-    if "classifier" not in names and _classifiable(store, notify):
+    if "classifier" not in names and _classifiable(store):
         names.append("classifier")
 
     def evaluate(subject, names, weights="ema") -> dict[str, Any]:
         result = evaluate.evaluate(
-            subject,
-            source,
-            extractor=names,
-            images=images,
-            seeds=seeds,
-            weights=weights,
-            data_dir=data_dir,
-            notify=notify,
+            subject, source, extractor=names, images=images, seeds=seeds, weights=weights, data_dir=data_dir
         )
         for part in result["evaluations"]:
             part["real"]["source"] = wanted.source  # no paths of this machine
@@ -112,7 +107,7 @@ def measure(
     generator = load_generator(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        found, drawn = failure_modes.measure(generator, store, names, images, seeds[0], notify)
+        found, drawn = failure_modes.measure(generator, store, names, images, seeds[0])
     moment, more = _moment(opened, runs, scores, lambda run, weights: evaluate(str(run.best()), names[:1], weights))
     evidence = {
         "format": FORMAT,
@@ -154,14 +149,16 @@ def command(recipe: recipes.Recipe) -> str:
     return shlex.join(words)
 
 
-def _classifiable(store: data.Store, notify: Callable[[str], None]) -> bool:
+def _classifiable(store: data.Store) -> bool:
     """Whether a classifier of these images tells more than the most frequent label would."""
     if store.labels is None or not len(store.heldout):
         return False
     accuracy = extractors.load("classifier", store).accuracy
     guess = np.bincount(store.heldout_labels).max() / len(store.heldout)
     if accuracy <= guess:
-        notify(f"a classifier is right on {accuracy:.0%} of the held-out images and guessing on {guess:.0%}: left out")
+        logger.warning(
+            f"a classifier is right on {accuracy:.0%} of the held-out images and guessing on {guess:.0%}: left out"
+        )
     return accuracy > guess
 
 
@@ -173,7 +170,7 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
     """The runs are of the checkpoint's recipe and images, each with a seed of its own, and those of others ended."""
     recipe, seeds = opened.recipe, [run.recipe.seed for run in runs]
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"of each training seed one run is enough. Received: runs of the seeds {seeds}")
+        raise ZooError(f"of each training seed one run is enough. Received: runs of the seeds {seeds}")
     for run in runs:
         paths = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
         differences = min(
@@ -188,24 +185,24 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
             key=len,
         )
         if differences:
-            raise ValueError(
+            raise ZooError(
                 "a run beside a checkpoint has its recipe, but for the seed; this one differs in "
                 f"{'; '.join(differences)}. Received: {str(run.path)!r}"
             )
         if run.best() is None:
-            raise ValueError(f"the run has no checkpoint yet. Received: {str(run.path)!r}")
+            raise ZooError(f"the run has no checkpoint yet. Received: {str(run.path)!r}")
         used, here = (
             info.get("data", {}).get("fingerprint")
             for info in (opened.info, checkpoint.open_checkpoint(run.best()).info)
         )
         if used != here:
-            raise ValueError(
+            raise ZooError(
                 "a run beside a checkpoint was trained on the same images, and this one on others. "
                 f"Received: {str(run.path)!r}"
             )
         reached = max((entry["step"] for entry in run.entries()), default=0)
         if run.recipe.seed != recipe.seed and reached < recipe.schedule.steps:
-            raise ValueError(
+            raise ZooError(
                 f"a run of another seed is compared when it has ended; go on with `ganzoo train --resume "
                 f"{run.path}`. Received: one of {reached:,} of {recipe.schedule.steps:,} steps"
             )

@@ -5,7 +5,7 @@ Each section of the result has "generated", the number of the samples, and "held
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from zoo.evaluation.metrics.neighbours import neighbour_scores
 from zoo.evaluation.metrics.pixels import pixels
 from zoo.evaluation.metrics.spectrum import checkerboard, high_frequency_gap, radial_power
 
+logger = logging.getLogger("ganzoo")
+
 K = 3  # neighbours, for precision, recall and realism
 BINS, CELLS = 100, 5  # clusters, for modes and for copies
 LEAST_UNSEEN = 100  # held-out images that the question of copies needs
@@ -41,7 +43,7 @@ class Samples:
 
 
 def measure(
-    generator: Generator, store: data.Store, names: list[str], count: int, seed: int, notify: Callable[[str], None]
+    generator: Generator, store: data.Store, names: list[str], count: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The sections of evidence.json about samples, and the PNG files that go with them.
 
@@ -51,13 +53,12 @@ def measure(
         names: of extractors; the first judges, "classifier" among them tells the classes.
         count: of samples, and of training and held-out images where there are as many.
         seed: of the samples.
-        notify: receives a line of text for each part of the work.
     """
     judge = extractors.load(names[0], store)
     made = np.concatenate(list(generator.batches(count, seed, batch_size=features.BATCH_SIZE)))
     fake = Samples(made, features.extract(judge, features.in_batches(made), count, f"generated, seed {seed}").features)
     train, held = _real(judge, store, count)
-    notify("looking for failures")
+    logger.info("looking for failures")
     found, drawn = {}, {}
     for section, (part, files) in {
         "classes": _classes(names, store, made, count),

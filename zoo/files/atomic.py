@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from zoo.files.errors import ZooError
+
 PARTIAL = ".partial-"  # begins the names of what is not complete
 
 
@@ -56,13 +58,13 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"nothing can be written there ({error.strerror}). Received: {str(path)!r}") from None
+        raise ZooError(f"nothing can be written there ({error.strerror}). Received: {str(path)!r}") from None
 
 
 def require_writable_file(path: Path) -> None:
     """`require_writable` for a file, whose name must not be that of a folder."""
     if Path(path).is_dir():
-        raise ValueError(f"there is a folder of that name, and a file is to be written. Received: {str(path)!r}")
+        raise ZooError(f"there is a folder of that name, and a file is to be written. Received: {str(path)!r}")
     require_writable(path)
 
 

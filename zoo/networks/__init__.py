@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keras
 
+from zoo.files.errors import ZooError
 from zoo.networks import dcgan, sngan, stylegan_lite, wgan_gp
 from zoo.recipe import Recipe
 
@@ -25,7 +26,7 @@ def build(recipe: Recipe, precision: str | None = None) -> tuple[keras.Model, ke
         )
     except MemoryError:
         sizes = {name: getattr(recipe.model, name) for name in ("g_channels", "d_channels", "latent_dim")}
-        raise ValueError(
+        raise ZooError(
             f"the networks do not fit in memory; make model.g_channels, model.d_channels or "
             f"model.latent_dim smaller. Received: {sizes}"
         ) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import shlex
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -20,16 +20,17 @@ from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_writable
+from zoo.files.errors import ZooError
 from zoo.networks.parts.layers import UpConv2D
 from zoo.networks.parts.variables import assign, by_path
+
+logger = logging.getLogger("ganzoo")
 
 COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
 SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # the other formats are folders
 
 
-def export(
-    name: str | Path, format: str, out: str | Path, notify: Callable[[str], None] = print, license: str | None = None
-) -> Path:
+def export(name: str | Path, format: str, out: str | Path, license: str | None = None) -> Path:
     """Writes a trained generator, whole or not at all, and returns where.
 
     Args:
@@ -47,44 +48,43 @@ def export(
                         layers have one style without truncation, as in `Generator.sample`
 
         out: a file with the format's suffix, or a folder that is new or empty.
-        notify: receives a line of text whenever there is something to say.
         license: of the weights, for the card of a checkpoint: an identifier as the Hub writes it, "apache-2.0"; None
             leaves what it was.
 
     Raises:
-        ValueError: unknown name or format, `out` cannot be written, the network has no such format, JAX runs where
+        ZooError: unknown name or format, `out` cannot be written, the network has no such format, JAX runs where
             TensorFlow must, or the optional package tf2onnx is missing.
     """
     out = Path(out)
     if format not in WRITERS:
-        raise ValueError(f"the format must be one of {', '.join(WRITERS)}. Received: {format!r}")
+        raise ZooError(f"the format must be one of {', '.join(WRITERS)}. Received: {format!r}")
     suffix = SUFFIXES.get(format)
     if suffix and (out.suffix != suffix or out.is_dir()):
-        raise ValueError(f"the format {format} is a file, for instance generator{suffix}. Received: {str(out)!r}")
+        raise ZooError(f"the format {format} is a file, for instance generator{suffix}. Received: {str(out)!r}")
     if not suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(
+        raise ZooError(
             f"the format {format} is a new folder, and there is something already; remove that or name "
             f"another. Received: {str(out)!r}"
         )
     if format in ("onnx", "savedmodel") and keras.backend.backend() != "tensorflow":
-        raise ValueError(
+        raise ZooError(
             f"the format {format} is written by TensorFlow; install it and set KERAS_BACKEND=tensorflow. "
             f"Received: {format!r} with KERAS_BACKEND={keras.backend.backend()}"
         )
     if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
-        raise ValueError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
+        raise ZooError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
     if license is not None and (format != "checkpoint" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", license)):
-        raise ValueError(
+        raise ZooError(
             "a licence goes into a checkpoint, by its identifier, as in apache-2.0 or cc-by-4.0. "
             f"Received: {license!r} for the format {format}"
         )
     require_writable(out)
     more = {} if license is None else {"license": license}
-    WRITERS[format](resolve.resolve(name), out, notify, **more)
+    WRITERS[format](resolve.resolve(name), out, **more)
     return out
 
 
-def _checkpoint(source: Path, out: Path, notify: Callable[[str], None], **more: str) -> None:
+def _checkpoint(source: Path, out: Path, **more: str) -> None:
     opened, generator = checkpoint.open_checkpoint(source), load_generator(source)
     exact = {network: opened.arrays(network) for network in ("generator", "discriminator")}
     halved = {network: checkpoint.half(arrays) for network, arrays in exact.items()}
@@ -94,7 +94,7 @@ def _checkpoint(source: Path, out: Path, notify: Callable[[str], None], **more: 
     assign(variables, halved["generator"], "generator")
     levels = np.abs(generator.sample(COMPARED_IMAGES) - before).max()
     if levels > 1:
-        notify(f"kernels stay in float32: half precision would change a pixel by {levels}/255")
+        logger.warning(f"kernels stay in float32: half precision would change a pixel by {levels}/255")
         assign(variables, exact["generator"], "generator")
 
     info = {key: value for key, value in opened.info.items() if key not in ("format", "files")} | more
@@ -125,24 +125,24 @@ def _name(source: str) -> str:
     return source if source.startswith(("tfds:", "hf://")) else Path(source).name
 
 
-def _keras(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+def _keras(source: Path, out: Path) -> None:
     model = plain(load_generator(source).model)
     with replacing(out) as temporary:
         model.save(temporary)
 
 
-def _savedmodel(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+def _savedmodel(source: Path, out: Path) -> None:
     model = load_generator(source).model
     with replacing_folder(out) as temporary:
         model.export(temporary, format="tf_saved_model", verbose=False)
 
 
-def _onnx(source: Path, out: Path, notify: Callable[[str], None]) -> None:
+def _onnx(source: Path, out: Path) -> None:
     model = levels_from_z(load_generator(source).model)
     with replacing(out) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
         model.export(temporary, format="onnx", input_signature=model.inputs, verbose=False)
-    notify(
+    logger.info(
         f"score it with: fidelity --fid --input1 {shlex.quote(str(out))} --input1-model-z-type normal "
         f"--input1-model-z-size {model.input_shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES"
     )
@@ -155,7 +155,7 @@ def plain(model: keras.Model) -> keras.Model:
     """The same function in layers that come with Keras; `UpConv2D` becomes a 4 x 4 `Conv2DTranspose`.
 
     Raises:
-        ValueError: the model has other layers of our own.
+        ZooError: the model has other layers of our own.
     """
     own = {
         type(layer).__name__
@@ -164,7 +164,7 @@ def plain(model: keras.Model) -> keras.Model:
     }
     if own:
         others = " or ".join(format for format in WRITERS if format != "keras")
-        raise ValueError(
+        raise ZooError(
             f"this network has layers that plain Keras does not know ({', '.join(sorted(own))}); "
             f"export it as {others}. Received: 'keras'"
         )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from zoo.checkpoints import checkpoint, huggingface, resolve
 from zoo.checkpoints.generator import load_generator
+from zoo.files.errors import ZooError
 from zoo.publish import card, export
+
+logger = logging.getLogger("ganzoo")
 
 KERAS = ("config.json", "metadata.json", "model.weights.h5")  # what keras.saving.load_model("hf://org/name") reads
 NEUTRAL = {".gitattributes", ".gitignore", "README.md", "LICENSE"}  # a repository may begin with these
@@ -28,7 +31,6 @@ def push(
     revision: str | None = None,
     message: str | None = None,
     license: str | None = None,
-    notify: Callable[[str], None] = print,
 ) -> str:
     """Publishes a checkpoint, and returns its address, "hf://org/name@commit".
 
@@ -43,29 +45,28 @@ def push(
         revision: a branch, made if it does not exist; None: the main branch.
         message: of the commit.
         license: of the weights, as in `zoo.export.export`.
-        notify: receives a line of text whenever there is something to say.
 
     Raises:
-        ValueError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
+        ZooError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
             private, no connection, unknown name, corrupt checkpoint.
     """
     from huggingface_hub import HfApi, get_token
 
     address = huggingface.parse(repository)
     if address.revision or re.fullmatch("[0-9a-f]{40}", revision or ""):
-        raise ValueError(
+        raise ZooError(
             "a checkpoint is pushed to org/name; --revision names the branch, which is no commit. "
             f"Received: {repository!r} and {revision!r}"
         )
     address = huggingface.Address(address.repository, revision)
     if not get_token():
-        raise ValueError(f"there is no token to write to the Hub with; {huggingface.LOG_IN}. Received: {repository!r}")
+        raise ZooError(f"there is no token to write to the Hub with; {huggingface.LOG_IN}. Received: {repository!r}")
     api = HfApi(**huggingface.CLIENT)
     with huggingface.explained(address):
         before = _look(api, address)
     _require_ours(before, address, private)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = _assemble(name, Path(temporary) / "checkpoint", address.repository, license, notify)
+        folder = _assemble(name, Path(temporary) / "checkpoint", address.repository, license)
         files = {path.name for path in folder.iterdir()}
         with huggingface.explained(address):
             api.create_repo(address.repository, private=private or None, exist_ok=True)
@@ -79,7 +80,7 @@ def push(
                 delete_patterns=sorted({*checkpoint.FILES, *KERAS} - files),
             )
     if before and commit.oid == before.sha:
-        notify(f"nothing has changed: {address} keeps commit {commit.oid[:12]}")
+        logger.info(f"nothing has changed: {address} keeps commit {commit.oid[:12]}")
     return str(huggingface.Address(address.repository, commit.oid))
 
 
@@ -102,24 +103,22 @@ def _require_ours(before, address: huggingface.Address, private: bool) -> None:
     foreign = files - NEUTRAL - {*checkpoint.FILES, *KERAS} if "ganzoo.json" in files else files - NEUTRAL
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-        raise ValueError(
+        raise ZooError(
             f"the repository holds something else ({', '.join(sorted(foreign)[:3])}{more}); push to a new "
             f"one, or delete these files there first. Received: {str(address)!r}"
         )
     if private and before and not before.private:
-        raise ValueError(
+        raise ZooError(
             "the repository is there and public; make it private in its settings, or push without "
             f"--private. Received: {str(address)!r}"
         )
 
 
-def _assemble(
-    name: str | Path, folder: Path, repository: str, license: str | None, notify: Callable[[str], None]
-) -> Path:
+def _assemble(name: str | Path, folder: Path, repository: str, license: str | None) -> Path:
     """Everything that the repository is to hold."""
     source = resolve.resolve(name)
     own = checkpoint.locate(source, "README.md")
-    export.export(source, "checkpoint", folder, notify, license)
+    export.export(source, "checkpoint", folder, license)
     _add_keras(folder)
     if os.path.isfile(own) and license is None:
         shutil.copyfile(own, folder / "README.md")

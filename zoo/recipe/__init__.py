@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from zoo.files.errors import ZooError
+
 RECIPES = Path(__file__).parent / "recipes"
 if not RECIPES.is_dir():  # a source checkout; in the wheel the recipes lie inside the package
     RECIPES = Path(__file__).parents[2] / "recipes"
@@ -156,26 +158,26 @@ def load(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
         overrides: dotted keys and their values, as `parse_overrides` makes them.
 
     Raises:
-        ValueError: unknown recipe, broken TOML, unknown key, wrong type, impossible combination.
+        ZooError: unknown recipe, broken TOML, unknown key, wrong type, impossible combination.
     """
     path = Path(name)
     if path.suffix != ".toml":
         path = RECIPES / f"{name}.toml"
         if not path.is_file():
-            raise ValueError(f"there is no recipe of that name{nearest(str(name), names())} Received: {str(name)!r}")
+            raise ZooError(f"there is no recipe of that name{nearest(str(name), names())} Received: {str(name)!r}")
     try:
         return from_dict(_override({"name": path.stem} | _parse(path), overrides or {}))
     except RecursionError:
-        raise ValueError(f"the recipe is nested too deeply. Received: {str(path)!r}") from None
+        raise ZooError(f"the recipe is nested too deeply. Received: {str(path)!r}") from None
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
-        raise ValueError(f"the recipe file does not exist. Received: {str(path)!r}") from None
+        raise ZooError(f"the recipe file does not exist. Received: {str(path)!r}") from None
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, a number too long
-        raise ValueError(f"the recipe is not readable TOML ({error}). Received: {str(path)!r}") from None
+        raise ZooError(f"the recipe is not readable TOML ({error}). Received: {str(path)!r}") from None
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
@@ -194,7 +196,7 @@ def parse_overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"an override has the form key=value, as in schedule.images=100000. Received: {setting!r}")
+            raise ZooError(f"an override has the form key=value, as in schedule.images=100000. Received: {setting!r}")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -229,18 +231,18 @@ def _override(values: dict, overrides: dict[str, Any]) -> dict:
         for name in tables:
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
-                raise ValueError(f"{name!r} in the override {key!r} is a value, not a table. Received: {table!r}")
+                raise ZooError(f"{name!r} in the override {key!r} is a value, not a table. Received: {table!r}")
         table[last] = value
     return values
 
 
 def _build(cls: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
-        raise ValueError(f"[{where}] must be a table of keys and values. Received: {values!r}")
+        raise ZooError(f"[{where}] must be a table of keys and values. Received: {values!r}")
     hints = get_type_hints(cls)
     for key in values:
         if key not in hints:
-            raise ValueError(
+            raise ZooError(
                 f"unknown key {where + '.' + key if where else key!r}{nearest(key, list(hints))} "
                 f"Received: {values[key]!r}"
             )
@@ -250,7 +252,7 @@ def _build(cls: type, values: Any, where: str) -> Any:
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ValueError(
+        raise ZooError(
             f"{f'[{where}]' if where else 'the recipe'} lacks {', '.join(missing)}. Received: {sorted(values)}"
         )
     return cls(**{key: _convert(hints[key], value, f"{where}.{key}".lstrip(".")) for key, value in values.items()})
@@ -262,19 +264,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if get_origin(hint) is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
             allowed = ", ".join(map(repr, get_args(hint)))
-            raise ValueError(f"{where} must be one of {allowed}. Received: {value!r}")
+            raise ZooError(f"{where} must be one of {allowed}. Received: {value!r}")
         return value
     if get_origin(hint) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where} must be a list. Received: {value!r}")
+            raise ZooError(f"{where} must be a list. Received: {value!r}")
         return tuple(_convert(get_args(hint)[0], item, where) for item in value)
     if type(value) in (int, float) and not -1e18 < value < 1e18:
-        raise ValueError(f"{where} must be finite and below 1e18. Received: {value!r}")
+        raise ZooError(f"{where} must be finite and below 1e18. Received: {value!r}")
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[hint]
-        raise ValueError(f"{where} must be {kind}. Received: {value!r}")
+        raise ZooError(f"{where} must be {kind}. Received: {value!r}")
     return value
 
 
@@ -325,59 +327,59 @@ def _check(recipe: Recipe) -> None:
     ):
         for key in keys:
             if not holds(values[key]):
-                raise ValueError(f"{key} must be {rule}. Received: {values[key]!r}")
+                raise ZooError(f"{key} must be {rule}. Received: {values[key]!r}")
 
     network, loss, schedule, augment = recipe.model.network, recipe.loss, recipe.schedule, recipe.augment
     if network == "dcgan" and (loss.gradient_penalty or loss.r1):
-        raise ValueError(
+        raise ZooError(
             "DCGAN's discriminator has batch normalisation, for which a penalty on each image's gradient "
             "is not defined (Gulrajani 2017, section 4); set the penalty to 0 or take another network. "
             f"Received: gradient_penalty={loss.gradient_penalty}, r1={loss.r1}"
         )
     if (network == "stylegan-lite") != (recipe.model.mapping_layers > 0):
-        raise ValueError(
+        raise ZooError(
             "model.mapping_layers is at least 1 for stylegan-lite and 0 for the other networks. "
             f"Received: {recipe.model.mapping_layers} with {network!r}"
         )
     if recipe.model.style_mixing and network != "stylegan-lite":
-        raise ValueError(f"model.style_mixing belongs to stylegan-lite alone. Received: {network!r}")
+        raise ZooError(f"model.style_mixing belongs to stylegan-lite alone. Received: {network!r}")
     if recipe.model.pyramid and (network not in ("wgan-gp", "sngan") or recipe.data.resolution != 32):
-        raise ValueError(
+        raise ZooError(
             "model.pyramid belongs to wgan-gp and sngan at 32 pixels; the others are pyramids already. "
             f"Received: {network!r} at {recipe.data.resolution}"
         )
     if (schedule.d_period > 0) != (schedule.g_period > 0):
-        raise ValueError(
+        raise ZooError(
             "schedule.d_period and g_period are set together, or both are 0. "
             f"Received: {schedule.d_period} and {schedule.g_period}"
         )
     if schedule.wait_above and loss.name in ("wasserstein", "relativistic"):
-        raise ValueError(
+        raise ZooError(
             "schedule.wait_above needs a discriminator whose sign tells real from fake; "
             f"{loss.name} has none. Received: {schedule.wait_above}"
         )
     if augment.ada and loss.name in ("wasserstein", "relativistic"):
-        raise ValueError(
+        raise ZooError(
             "augment.ada is steered by sign D(real), which has no meaning for this loss; "
             f"use augment.diffaugment. Received: {loss.name!r}"
         )
     if schedule.d_period and (augment.ada or schedule.wait_above):
-        raise ValueError(
+        raise ZooError(
             "augment.ada and schedule.wait_above are steered by four steps in which D moves; set d_period "
             f"and g_period to 0. Received: {schedule.d_period} and {schedule.g_period}"
         )
     if loss.name == "wasserstein" and not loss.gradient_penalty and network != "sngan":
-        raise ValueError(
+        raise ZooError(
             "a Wasserstein critic must be Lipschitz (Arjovsky 2017): set loss.gradient_penalty, 10 in "
             f"Gulrajani 2017, with another network than dcgan. Received: {network!r} without a penalty"
         )
     if 0 < recipe.log.kid_images < LEAST_KID_IMAGES:
-        raise ValueError(
+        raise ZooError(
             f"log.kid_images must be at least {LEAST_KID_IMAGES}, or 0 to leave KID out. "
             f"Received: {recipe.log.kid_images}"
         )
     if augment.ada and augment.diffaugment:
-        raise ValueError(
+        raise ZooError(
             "augment.ada and augment.diffaugment do the same work; choose one. "
             f"Received: ada=true, diffaugment={list(augment.diffaugment)}"
         )

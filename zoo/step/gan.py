@@ -7,6 +7,7 @@ from keras import ops
 
 from zoo import backend, networks
 from zoo.backend import device
+from zoo.files.errors import ZooError
 from zoo.networks.parts.layers import spectral_layers
 from zoo.networks.parts.variables import by_path
 from zoo.recipe import Adam, Recipe
@@ -42,7 +43,7 @@ class GAN(keras.Model):
         self.r1 = self._state("r1")  # the penalty when it was last taken
         with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
         if recipe.schedule.freeze_d >= len(with_kernel):
-            raise ValueError(
+            raise ZooError(
                 f"schedule.freeze_d must leave at least one of D's {len(with_kernel)} kernels to train. "
                 f"Received: {recipe.schedule.freeze_d}"
             )

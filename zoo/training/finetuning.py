@@ -15,7 +15,7 @@ arXiv:2006.06676, figure 1: the fewer, the sooner); until then augmentation only
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe, Schedule
 from zoo.step import augment
 from zoo.training import loop
+
+logger = logging.getLogger("ganzoo")
 
 FEW_IMAGES, OFTEN = 10_000, 50  # fewer images, each shown at least so often (chosen; 7 times was too few): augment
 FEW_STEPS, LEAST_BATCH = 1_000, 8  # fewer steps: halve the batch, to no fewer images on each device
@@ -42,7 +44,6 @@ def finetune(
     overrides: dict | None = None,
     data_dir: str | None = None,
     strategy: str = "auto",
-    notify: Callable[[str], None] = print,
 ) -> Run:
     """Trains a checkpoint's two networks further on other images, cropped to a square and resized to what it makes.
 
@@ -52,7 +53,7 @@ def finetune(
         images: real images to show to D; by default a tenth of the original run.
         freeze_d: see `zoo.recipe.Schedule`.
         overrides: dotted recipe keys, as `Recipe.replace` takes them; they also replace what is chosen here.
-        out, data_dir, strategy, notify: as in `train`.
+        out, data_dir, strategy: as in `train`.
     """
     folder, overrides = resolve.resolve(name), overrides or {}
     opened = checkpoint.open_checkpoint(folder)
@@ -68,15 +69,15 @@ def finetune(
     asked = old.replace(**(changes | overrides))
     changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, -(-asked.schedule.images // 5))
     with backend.strategy(strategy).scope():
-        store = loop.prepared(asked, data_dir, notify)
+        store = loop.prepared(asked, data_dir)
         changes |= rates(opened) | {"schedule.batch_size": batch_size(asked.schedule)}
         if needs_augmentation(asked, len(store.images)):
             changes["augment.diffaugment"] = list(augment.DIFFAUGMENT)
         recipe = old.replace(**(changes | overrides))
         run = Run(out)
         run.check(recipe)
-        _announce(name, recipe, store, notify)
-        return loop.train_on(recipe, run, store, notify)
+        _announce(name, recipe, store)
+        return loop.train_on(recipe, run, store)
 
 
 def rates(opened: checkpoint.Checkpoint) -> dict[str, float]:
@@ -113,10 +114,10 @@ def needs_augmentation(recipe: Recipe, count: int) -> bool:
     return count < FEW_IMAGES and recipe.schedule.images >= OFTEN * count and not recipe.augment.ada
 
 
-def _announce(name: str | Path, recipe: Recipe, store: data.Store, notify: Callable[[str], None]) -> None:
+def _announce(name: str | Path, recipe: Recipe, store: data.Store) -> None:
     channels, plan, optimizer = recipe.data.channels, recipe.schedule, recipe.optimizer
     brought = {"crop": "cropped and resized", "pad": "padded"}[recipe.data.fit]
-    notify(
+    logger.info(
         f"fine-tuning {name} on {len(store.images):,} images, {brought} to {recipe.data.resolution} pixels, with "
         f"{channels} channel{'s' if channels > 1 else ''}, "
         f"{plan.images:,} images shown in batches of {plan.batch_size}, rates {optimizer.d.learning_rate:g} (D) and "

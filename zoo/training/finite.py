@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.files.errors import ZooError
 from zoo.step.gan import GAN
 
 
-class NonFinite(ValueError):
+class NonFinite(ZooError):
     """Training stopped because a value was not finite; the message names the steps and the tensors."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import signal
 import time
@@ -17,6 +18,7 @@ from zoo import backend, data
 from zoo.backend import device
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.run import Run
+from zoo.files.errors import ZooError
 from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 from zoo.step import noise, schedule
@@ -25,17 +27,12 @@ from zoo.training.finite import NonFinite, require_finite
 from zoo.training.recorder import Recorder
 from zoo.watch.watcher import Failing
 
+logger = logging.getLogger("ganzoo")
+
 ROLLBACKS = 2  # at most, in a run
 
 
-def train(
-    recipe: Recipe,
-    out: str | Path,
-    *,
-    data_dir: str | None = None,
-    strategy: str = "auto",
-    notify: Callable[[str], None] = print,
-) -> Run:
+def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strategy: str = "auto") -> Run:
     """Trains a recipe into the folder `out`, or goes on with the run that is there.
 
     Args:
@@ -43,13 +40,12 @@ def train(
         out: the folder of the run.
         data_dir: where TFDS keeps its data sets.
         strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on TensorFlow alone.
-        notify: receives a line of text whenever there is something to say.
 
     Returns:
         The run. Ctrl-C saves a checkpoint and returns early.
 
     Raises:
-        ValueError: data, recipe, folder or strategy do not fit.
+        ZooError: data, recipe, folder or strategy do not fit.
         NonFinite: a loss or a weight is not finite; the last healthy checkpoint stays.
         Failing: the watcher found that training fails, and `recipe.watch` is not "warn"; the best checkpoint and the
             last healthy one stay.
@@ -57,32 +53,32 @@ def train(
     with backend.strategy(strategy).scope():
         run = Run(out)
         run.check(recipe)
-        return train_on(recipe, run, prepared(recipe, data_dir, notify), notify)
+        return train_on(recipe, run, prepared(recipe, data_dir))
 
 
-def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str], None]) -> Run:
+def train_on(recipe: Recipe, run: Run, store: data.Store) -> Run:
     """`train` under the strategy that is in effect, with the images at hand."""
     if recipe.schedule.batch_size % backend.devices():
-        raise ValueError(
+        raise ZooError(
             f"schedule.batch_size must be a multiple of the {backend.devices()} devices that share it, or "
             f"the strategy none. Received: {recipe.schedule.batch_size}"
         )
     if recipe.loss.name == "relativistic" and backend.replicas() > 1:
-        raise ValueError(
+        raise ZooError(
             "the relativistic loss compares with the mean over the whole batch, which a replica does not "
             "see; use the strategy none, or another loss. Received: several replicas"
         )
     if recipe.watch != "warn" and backend.workers() > 1:
-        raise ValueError(
+        raise ZooError(
             'the watcher sees the first worker alone and cannot stop the others; set watch to "warn". '
             f"Received: {recipe.watch!r} with {backend.workers()} workers"
         )
     if device.precision(recipe.precision) != recipe.precision and not run.rollbacks():
-        notify("bfloat16 is not known to be faster on this processor: computing in float32 instead")
+        logger.warning("bfloat16 is not known to be faster on this processor: computing in float32 instead")
     gan, latest = GAN(recipe.slower(run.rollbacks())), run.latest()
     if latest:
         restore(gan, latest, store)
-        notify(f"going on from {latest}")
+        logger.info(f"going on from {latest}")
     elif recipe.start:
         start_from(gan, resolve.resolve(recipe.start))
     recorder = None
@@ -98,17 +94,17 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, notify: Callable[[str]
         except (NonFinite, Failing) as failure:
             if recorder:
                 recorder.failed(failure)
-            if not (recipe.watch == "rollback" and roll_back(run, failure, notify)):
+            if not (recipe.watch == "rollback" and roll_back(run, failure)):
                 raise
         else:
             if not done:
-                notify(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
+                logger.info(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
             return run
     del gan, recorder  # before there are others
-    return train_on(recipe, run, store, notify)
+    return train_on(recipe, run, store)
 
 
-def prepared(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]) -> data.Store:
+def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
     """The recipe's images, decoded once."""
     return data.prepare(
         recipe.data.source,
@@ -116,7 +112,6 @@ def prepared(recipe: Recipe, data_dir: str | None, notify: Callable[[str], None]
         channels=recipe.data.channels,
         fit=recipe.data.fit,
         data_dir=data_dir,
-        notify=notify,
     )
 
 
@@ -179,7 +174,7 @@ def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Ite
             yield step, batch
 
 
-def roll_back(run: Run, failure: NonFinite | Failing, notify: Callable[[str], None]) -> bool:
+def roll_back(run: Run, failure: NonFinite | Failing) -> bool:
     """Takes a run back to the last healthy checkpoint before it began to fail; False when there is none, or after two.
 
     What is left in the log is the way to that checkpoint and a line that tells of the failure.
@@ -191,7 +186,7 @@ def roll_back(run: Run, failure: NonFinite | Failing, notify: Callable[[str], No
     reached = run.entries()[-1]["step"]
     run.forget_after(info["step"])
     run.log({"step": info["step"], "images": info["images"], "rollback": {"from_step": reached, "why": str(failure)}})
-    notify(f"{failure}; going back from step {reached} to {healthy}, with half the rates")
+    logger.warning(f"{failure}; going back from step {reached} to {healthy}, with half the rates")
     return True
 
 
@@ -199,12 +194,12 @@ def restore(gan: GAN, path: Path, store: data.Store) -> None:
     """Sets every variable of the GAN from a run's checkpoint, made from the same images."""
     opened = checkpoint.open_checkpoint(path)
     if opened.info["data"]["fingerprint"] != store.fingerprint:
-        raise ValueError(
+        raise ZooError(
             "the images are not those that the run was started with; put them back, or train into a new "
             f"folder. Received: {store.source!r}"
         )
     if not opened.has_training_state:
-        raise ValueError(
+        raise ZooError(
             f"the checkpoint was exported for sampling and fine-tuning and has no optimizer state; start "
             f"from it with `ganzoo finetune`. Received: {str(path)!r}"
         )

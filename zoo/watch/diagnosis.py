@@ -10,6 +10,7 @@ from typing import Any
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
+from zoo.files.errors import ZooError
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import cured
 from zoo.watch.rules import find
@@ -52,7 +53,7 @@ def diagnose(path: str | Path) -> Diagnosis:
     """Reads the folder of a run, which may still grow.
 
     Raises:
-        ValueError: no run, a recipe that this version does not read, or nothing logged yet.
+        ZooError: no run, a recipe that this version does not read, or nothing logged yet.
     """
     run = Run(path)
     try:
@@ -60,14 +61,14 @@ def diagnose(path: str | Path) -> Diagnosis:
     except ValueError as error:
         if not (run.path / "recipe.toml").is_file():
             raise
-        raise ValueError(
+        raise ZooError(
             f"this version of keras-ganzoo does not read the run's recipe, which another version wrote or "
             f"somebody edited ({error}) Received: {str(run.path)!r}"
         ) from None
     lines, entries = _lines(run)
     if not entries:
         why = "nothing in its log can be read" if lines else "it has logged nothing yet"
-        raise ValueError(
+        raise ZooError(
             f"the run cannot be judged: {why}; a line comes every {recipe.log.every_images:,} images. "
             f"Received: {str(run.path)!r}"
         )
@@ -102,7 +103,7 @@ def _lines(run: Run) -> tuple[int, list[dict[str, Any]]]:
         count = len(file.read_text().splitlines()) if file.is_file() else 0
         entries = run.entries()
     except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"the run's log is not readable text ({error}). Received: {str(file)!r}") from None
+        raise ZooError(f"the run's log is not readable text ({error}). Received: {str(file)!r}") from None
     return count, [entry for entry in entries if isinstance(entry, dict) and type(entry.get("step")) is int]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from zoo.data import Store
+from zoo.files.errors import ZooError
 from zoo.step.gan import GAN
 from zoo.watch.findings import Finding
 from zoo.watch.probe import Probe
@@ -14,7 +15,7 @@ from zoo.watch.signals import Entry
 SHARE = 0.05  # of the time of training that the probe may take, its compilation aside
 
 
-class Failing(ValueError):
+class Failing(ZooError):
     """Training was stopped because it fails; `findings` says why, `step` when it began to."""
 
     def __init__(self, message: str, findings: list[Finding]) -> None:

@@ -35,7 +35,7 @@ def compare_bins(real: np.ndarray, fake: np.ndarray, bins: int = 100, seed: int 
         seed: of the k-means.
 
     Raises:
-        ValueError: fewer images than bins, different widths, values that are not finite.
+        ZooError: fewer images than bins, different widths, values that are not finite.
 
     Warns:
         UserWarning: fewer than 20 images for each bin: the test then finds little.

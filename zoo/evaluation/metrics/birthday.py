@@ -37,7 +37,7 @@ def birthday(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Birthday:
         seed: of that part.
 
     Raises:
-        ValueError: fewer than 100 images, different widths, values that are not finite.
+        ZooError: fewer than 100 images, different widths, values that are not finite.
     """
     real, fake = checks.pair(real, fake, least=100)
     rng = np.random.default_rng(seed)

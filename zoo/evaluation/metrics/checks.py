@@ -6,20 +6,22 @@ import warnings
 
 import numpy as np
 
+from zoo.files.errors import ZooError
+
 
 def features(array, name: str = "features", least: int = 2) -> np.ndarray:
     """Checks features [N, D]: numbers, finite, at least `least` rows.
 
     Raises:
-        ValueError: anything else.
+        ZooError: anything else.
     """
     array = np.asarray(array)
     if array.ndim != 2 or not array.shape[1] or array.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be numbers of shape [N, D]. Received: {array.dtype} {list(array.shape)}")
+        raise ZooError(f"{name} must be numbers of shape [N, D]. Received: {array.dtype} {list(array.shape)}")
     if len(array) < least:
-        raise ValueError(f"{name}: at least {least:,} rows are needed. Received: {len(array):,}")
+        raise ZooError(f"{name}: at least {least:,} rows are needed. Received: {len(array):,}")
     if not max(float(array.max()), -float(array.min())) < 1e15:  # false for NaN too; squares of more overflow float32
-        raise ValueError(
+        raise ZooError(
             f"{name} must be finite and below 1e15: look for broken images or weights. "
             f"Received: {np.sum(~np.isfinite(array)):,} values that are NaN or infinite"
         )
@@ -36,7 +38,7 @@ def pair(real, fake, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
 def same_width(*sets: np.ndarray) -> None:
     widths = [array.shape[1] for array in sets]
     if len(set(widths)) > 1:
-        raise ValueError(
+        raise ZooError(
             "the features must come from the same extractor, with the same width. "
             f"Received: {' and '.join(map(str, widths))}"
         )
@@ -46,17 +48,17 @@ def images(array, name: str = "images", least: int = 1, smallest: int = 4) -> np
     """Checks images uint8 [N, H, W, C] of at least `smallest` pixels on each side.
 
     Raises:
-        ValueError: anything else.
+        ZooError: anything else.
     """
     array = np.asarray(array)
     if array.ndim != 4 or array.dtype != np.uint8 or not array.shape[3]:
-        raise ValueError(f"{name} must be uint8 of shape [N, H, W, C]. Received: {array.dtype} {list(array.shape)}")
+        raise ZooError(f"{name} must be uint8 of shape [N, H, W, C]. Received: {array.dtype} {list(array.shape)}")
     if min(array.shape[1:3]) < smallest:
-        raise ValueError(
+        raise ZooError(
             f"{name} must have at least {smallest} x {smallest} pixels. Received: {array.shape[1]} x {array.shape[2]}"
         )
     if len(array) < least:
-        raise ValueError(f"{name}: {least:,} or more are needed. Received: {len(array):,}")
+        raise ZooError(f"{name}: {least:,} or more are needed. Received: {len(array):,}")
     return array
 
 
@@ -64,7 +66,7 @@ def image_pair(real, fake, smallest: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Checks two sets of images of the same size."""
     real, fake = images(real, "real", smallest=smallest), images(fake, "fake", smallest=smallest)
     if real.shape[1:] != fake.shape[1:]:
-        raise ValueError(
+        raise ZooError(
             "real and fake images must have the same height, width and channels. "
             f"Received: {list(real.shape[1:])} and {list(fake.shape[1:])}"
         )
@@ -74,7 +76,7 @@ def image_pair(real, fake, smallest: int = 4) -> tuple[np.ndarray, np.ndarray]:
 def at_least_one(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {number}")
+            raise ZooError(f"{name} must be at least 1. Received: {number}")
 
 
 def warn(message: str) -> None:

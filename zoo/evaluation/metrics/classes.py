@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo.files.errors import ZooError
+
 
 class ClassComparison(NamedTuple):
     real_shares: np.ndarray  # [K]
@@ -25,7 +27,7 @@ def compare_classes(real: np.ndarray, fake: np.ndarray, classes: int) -> ClassCo
         classes: K.
 
     Raises:
-        ValueError: no labels, or labels out of range.
+        ZooError: no labels, or labels out of range.
     """
     p, q = _shares(real, "real", classes), _shares(fake, "fake", classes)
     ratios = np.divide(q, p, out=np.full(classes, np.inf), where=p > 0)
@@ -37,9 +39,9 @@ def compare_classes(real: np.ndarray, fake: np.ndarray, classes: int) -> ClassCo
 def _shares(labels: np.ndarray, name: str, classes: int) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
-        raise ValueError(f"{name} labels must be whole numbers [N]. Received: {labels.dtype} {list(labels.shape)}")
+        raise ZooError(f"{name} labels must be whole numbers [N]. Received: {labels.dtype} {list(labels.shape)}")
     if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"{name} labels must be from 0 to {classes - 1}. Received: {labels.min()} to {labels.max()}")
+        raise ZooError(f"{name} labels must be from 0 to {classes - 1}. Received: {labels.min()} to {labels.max()}")
     return np.bincount(labels, minlength=classes) / len(labels)
 
 

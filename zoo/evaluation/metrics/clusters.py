@@ -20,7 +20,7 @@ def k_means(features: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
         seed: of the first centres.
 
     Raises:
-        ValueError: fewer rows than clusters, values that are not finite.
+        ZooError: fewer rows than clusters, values that are not finite.
     """
     checks.at_least_one(count=count)
     features = checks.features(features, least=count)

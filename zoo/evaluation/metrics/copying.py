@@ -13,6 +13,7 @@ import numpy as np
 from zoo.evaluation.metrics import checks
 from zoo.evaluation.metrics.clusters import assign, k_means
 from zoo.evaluation.metrics.distances import nearest
+from zoo.files.errors import ZooError
 
 LEAST = 20  # generated images in a cell that counts
 
@@ -38,7 +39,7 @@ def copying(train: np.ndarray, heldout: np.ndarray, fake: np.ndarray, cells: int
         seed: of the k-means.
 
     Raises:
-        ValueError: too few images, different widths, values that are not finite; no cell that counts.
+        ZooError: too few images, different widths, values that are not finite; no cell that counts.
 
     Warns:
         UserWarning: fewer than 20 held-out images for each cell.
@@ -64,7 +65,7 @@ def copying(train: np.ndarray, heldout: np.ndarray, fake: np.ndarray, cells: int
             scores[cell] = mann_whitney(nearest(made, near)[0][:, 0], nearest(held, near)[0][:, 0])
     counts = ~np.isnan(scores)
     if not counts.any():
-        raise ValueError(
+        raise ZooError(
             f"no cell has training, held-out and {LEAST} generated images: take more images or fewer "
             f"cells. Received: {len(heldout):,} held-out and {len(fake):,} generated images in {cells}"
         )

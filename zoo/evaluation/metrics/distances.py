@@ -84,7 +84,7 @@ def nearest(queries: np.ndarray, references: np.ndarray | None = None, k: int = 
         (distances float64 [N, k], indices [N, k]).
 
     Raises:
-        ValueError: fewer references than k, different widths, values that are not finite.
+        ZooError: fewer references than k, different widths, values that are not finite.
     """
     squared, indices = nearest_squared(queries, references, k)
     return np.sqrt(squared), indices

@@ -17,7 +17,7 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
         real, fake: features [N, D] and [M, D].
 
     Raises:
-        ValueError: fewer than 2 rows, different widths, values that are not finite.
+        ZooError: fewer than 2 rows, different widths, values that are not finite.
 
     Warns:
         UserWarning: fewer rows than D: the distance is then too large, and depends on their number.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.files.errors import ZooError
 
 
 def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 0) -> tuple[float, float]:
@@ -20,7 +21,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 0) -> tupl
         (mean, standard deviation) of the parts' scores.
 
     Raises:
-        ValueError: fewer images than parts, fewer than 2 classes, values that are not finite.
+        ZooError: fewer images than parts, fewer than 2 classes, values that are not finite.
 
     Warns:
         UserWarning: parts with fewer images than classes: the score is then too low.
@@ -29,7 +30,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 0) -> tupl
     logits = checks.features(logits, "logits", least=splits)
     count, classes = logits.shape
     if classes < 2:
-        raise ValueError("logits of at least 2 classes are needed. Received: 1")
+        raise ZooError("logits of at least 2 classes are needed. Received: 1")
     if count // splits < classes:
         checks.warn(
             f"the Inception Score of {count // splits:,} images in a part is too low: take at least "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.files.errors import ZooError
 
 
 def kernel_distance(
@@ -28,7 +29,7 @@ def kernel_distance(
         (value, standard error).
 
     Raises:
-        ValueError: fewer rows than a subset has, or fewer than 3; different widths; values that are not finite.
+        ZooError: fewer rows than a subset has, or fewer than 3; different widths; values that are not finite.
     """
     real, fake = checks.pair(real, fake, least=3)
     checks.at_least_one(subsets=subsets)
@@ -36,7 +37,7 @@ def kernel_distance(
         value, *witnesses = _squared_mmd(real, fake)
         return value, float(np.sqrt(sum(map(_variance, witnesses))))
     if not 3 <= subset_size <= min(len(real), len(fake)):
-        raise ValueError(
+        raise ZooError(
             f"subset_size must be from 3 to the number of images, here {len(real):,} real and "
             f"{len(fake):,} fake: take smaller subsets, or None for all images. Received: {subset_size}"
         )

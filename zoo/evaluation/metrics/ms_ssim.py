@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.files.errors import ZooError
 
 WINDOW, SIGMA = 11, 1.5
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -32,11 +33,11 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         float64 [N].
 
     Raises:
-        ValueError: other types, or sets of different shape.
+        ZooError: other types, or sets of different shape.
     """
     a, b = checks.images(a, "a", smallest=WINDOW), checks.images(b, "b", smallest=WINDOW)
     if a.shape != b.shape:
-        raise ValueError(f"pairs need two sets of the same shape. Received: {list(a.shape)} and {list(b.shape)}")
+        raise ZooError(f"pairs need two sets of the same shape. Received: {list(a.shape)} and {list(b.shape)}")
     step = max(1, BATCH_NUMBERS // a[0].size)
     return np.concatenate(
         [_ms_ssim(a[start : start + step], b[start : start + step]) for start in range(0, len(a), step)]
@@ -55,12 +56,12 @@ def pair_similarity(images: np.ndarray, pairs: int | None = None, seed: int = 0)
         (mean, standard error).
 
     Raises:
-        ValueError: fewer than 4 images, too many pairs, images of another type.
+        ZooError: fewer than 4 images, too many pairs, images of another type.
     """
     images = checks.images(images, least=4, smallest=WINDOW)
     pairs = len(images) // 2 if pairs is None else pairs
     if not 2 <= pairs <= len(images) // 2:
-        raise ValueError(f"pairs must be from 2 to {len(images) // 2:,}, half the number of images. Received: {pairs}")
+        raise ZooError(f"pairs must be from 2 to {len(images) // 2:,}, half the number of images. Received: {pairs}")
     order = np.random.default_rng(seed).permutation(len(images))
     values = ms_ssim(images[order[:pairs]], images[order[pairs : 2 * pairs]])
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(pairs))

@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.evaluation.metrics import checks
 from zoo.evaluation.metrics.distances import SquaredDistances, nearest_squared
+from zoo.files.errors import ZooError
 
 MEANINGFUL = 1_000
 
@@ -36,7 +37,7 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
         density_k: the same for density and coverage; 5 in the paper.
 
     Raises:
-        ValueError: too few images for k, different widths, values that are not finite, real images that are
+        ZooError: too few images for k, different widths, values that are not finite, real images that are
             mostly duplicates.
 
     Warns:
@@ -53,7 +54,7 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
     real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
     fewest = min(precision_k, density_k)
     if not np.median(real_squared[:, fewest - 1]):
-        raise ValueError(
+        raise ZooError(
             f"half of the real images or more have {fewest} exact copies in these features, so that balls "
             "around them are empty: remove duplicates, or take another extractor. "
             f"Received: {len(real):,} real images"

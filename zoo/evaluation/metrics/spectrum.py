@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.files.errors import ZooError
 
 STRIDES = (2, 4)
 BATCH_NUMBERS = 2**20
@@ -76,7 +77,7 @@ def checkerboard(real: np.ndarray, fake: np.ndarray) -> dict[int, float]:
     """
     real, fake = checks.image_pair(real, fake, smallest=8)
     if real.shape[1] % max(STRIDES) or real.shape[2] % max(STRIDES):
-        raise ValueError(
+        raise ZooError(
             f"height and width must be multiples of {max(STRIDES)}. Received: {real.shape[1]} x {real.shape[2]}"
         )
     real_power, fake_power = power_spectrum(real), power_spectrum(fake)

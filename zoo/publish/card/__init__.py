@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.checkpoints import checkpoint
+from zoo.files.errors import ZooError
 from zoo.publish.card import failures
 from zoo.publish.card.header import header
 from zoo.publish.card.wording import measured, missing, number, plain
@@ -52,7 +53,7 @@ def read(folder: Path) -> Facts:
     """The facts of a checkpoint folder.
 
     Raises:
-        ValueError: the checkpoint is damaged, or its evidence is of other weights.
+        ZooError: the checkpoint is damaged, or its evidence is of other weights.
     """
     opened = checkpoint.open_checkpoint(folder)
     files = opened.info["files"]
@@ -65,7 +66,7 @@ def read(folder: Path) -> Facts:
         ("evidence.json", contents["evidence.json"], "checkpoint"),
     ):
         if content and content[key]["generator_sha256"] != weights:
-            raise ValueError(
+            raise ZooError(
                 f"{file} was measured of other weights; measure again with `ganzoo card {folder} "
                 f"--measure`. Received: {str(folder)!r}"
             )
@@ -99,7 +100,7 @@ def render(facts: Facts, handle: str, pictures: str = "") -> str:
             *_not_measured_here(facts, data),
         ]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(
+        raise ZooError(
             "the evidence is not what this version of ganzoo writes; measure again with `ganzoo card "
             f"{handle} --measure`. Received: {type(error).__name__} {error}"
         ) from error

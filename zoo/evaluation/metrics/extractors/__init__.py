@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zoo.files.errors import ZooError
 from zoo.recipe import nearest
 
 NAMES = ("efficientnet-lite0", "inception", "classifier")
@@ -15,7 +16,7 @@ def load(name: str, store=None):
         store: the `zoo.data.Store` of the real images, for the classifier.
 
     Raises:
-        ValueError: unknown name, weights that cannot be had, or images without labels for a classifier.
+        ZooError: unknown name, weights that cannot be had, or images without labels for a classifier.
     """
     if name == "efficientnet-lite0":
         from zoo.evaluation.metrics.extractors import efficientnet_lite0
@@ -29,4 +30,4 @@ def load(name: str, store=None):
         from zoo.evaluation.metrics.extractors.classifier import Classifier
 
         return Classifier(store)
-    raise ValueError(f"there is no extractor of that name{nearest(name, list(NAMES))} Received: {name!r}")
+    raise ZooError(f"there is no extractor of that name{nearest(name, list(NAMES))} Received: {name!r}")

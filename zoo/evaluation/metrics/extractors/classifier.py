@@ -20,6 +20,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from zoo.files.atomic import replacing
+from zoo.files.errors import ZooError
 
 SHIPPED = Path(__file__).parent
 EPOCHS, LEAST_STEPS, BATCH_SIZE, WIDTHS = 5, 100, 128, (32, 64, 128)
@@ -40,10 +41,10 @@ class Classifier:
         """Opens or trains the classifier of a `zoo.data.Store`.
 
         Raises:
-            ValueError: the images have no labels, or none are held out to test it on.
+            ZooError: the images have no labels, or none are held out to test it on.
         """
         if store is None or store.labels is None or not len(store.heldout):
-            raise ValueError(
+            raise ZooError(
                 "a classifier needs labelled images, some of them held out; take another extractor. "
                 f"Received: {'an array' if store is None else repr(store.source)}"
             )

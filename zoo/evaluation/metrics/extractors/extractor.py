@@ -11,6 +11,7 @@ from keras import ops
 from zoo import backend
 from zoo.evaluation.metrics import checks
 from zoo.evaluation.metrics.extractors.resize import Taps, resize
+from zoo.files.errors import ZooError
 
 BATCH_SIZE = 25  # images at once; with more, activations leave the cache of a CPU
 
@@ -52,11 +53,11 @@ class Extractor:
         """Grey images are repeated to three channels.
 
         Raises:
-            ValueError: not uint8, not of shape [N, H, W, 1 or 3], or no image at all.
+            ZooError: not uint8, not of shape [N, H, W, 1 or 3], or no image at all.
         """
         images = checks.images(images)
         if images.shape[3] not in (1, 3):
-            raise ValueError(f"images must have 1 or 3 channels. Received: {images.shape[3]}")
+            raise ZooError(f"images must have 1 or 3 channels. Received: {images.shape[3]}")
         size = min(BATCH_SIZE, len(images))
         parts = [self._part(images[start : start + size], size) for start in range(0, len(images), size)]
         features, logits = map(np.concatenate, zip(*parts, strict=True))

@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import load as parse_safetensors
 
 from zoo.checkpoints import huggingface
+from zoo.files.errors import ZooError
 
 REPOSITORY = "nikhilr01/sen-bridge-weights"  # pytorch-fid's conversion of inception-2015-12-05; Apache-2.0
 FILE = "fid_inception.safetensors"
@@ -26,20 +27,20 @@ def read() -> dict[str, np.ndarray]:
     It is the copy that GANZOO_INCEPTION names, or the one in the Hub's cache, or downloaded.
 
     Raises:
-        ValueError: it cannot be had, or is another file.
+        ZooError: it cannot be had, or is another file.
     """
     own = os.environ.get(VARIABLE)
     file = Path(own) if own else fetch()
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise ValueError(
+        raise ZooError(
             f"{FILE} cannot be read ({error.strerror}); {VARIABLE} may name a copy of it. Received: {str(file)!r}"
         ) from None
     if not own and digest(content) != SHA256:
         content = fetch(again=True).read_bytes()
     if digest(content) != SHA256:
-        raise ValueError(
+        raise ZooError(
             f"this is not the {FILE} that this package was written for, whose SHA-256 is {SHA256}: scores "
             f"from it would be no FID. Received: {own or REPOSITORY!r} with {digest(content)}"
         )
@@ -59,7 +60,7 @@ def fetch(again: bool = False) -> Path:
             get_hf_file_metadata(hf_hub_url(REPOSITORY, FILE))  # offline, the download would try for 24 seconds
             return Path(hf_hub_download(REPOSITORY, FILE, force_download=again, **huggingface.CLIENT))
     except ValueError as error:
-        raise ValueError(
+        raise ZooError(
             f"the extractor inception needs {FILE} from the Hub. Take efficientnet-lite0, which ships, or "
             f"fetch the file elsewhere and set {VARIABLE} to its path: {error}"
         ) from None
@@ -76,14 +77,14 @@ def folded(arrays: dict[str, np.ndarray], names: list[str]) -> dict[str, np.ndar
         arrays: the state dict of pytorch-fid's or torch-fidelity's network.
 
     Raises:
-        ValueError: names are missing or unexpected.
+        ZooError: names are missing or unexpected.
     """
     expected = {"fc.weight", "fc.bias"} | {f"{name}.{part}" for name in names for part in CONVOLUTION}
     given = {name for name in arrays if not name.endswith(".num_batches_tracked")}
     lines = [f"missing {name}" for name in sorted(expected - given)]
     lines += [f"unexpected {name}" for name in sorted(given - expected)]
     if lines:
-        raise ValueError(
+        raise ZooError(
             f"the tensors are not named as in pytorch-fid: {'; '.join(lines[:8])}. "
             f"Received: {len(given)} tensors, {len(lines)} of them wrong or missing"
         )
