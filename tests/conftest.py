@@ -31,7 +31,9 @@ def small():
 
     def make(name: str, **overrides) -> recipes.Recipe:
         recipe = recipes.load(name)
-        narrows = recipe.data.resolution > 32 or recipe.model.pyramid  # to a fraction of these widths
+        narrows = recipe.data.resolution > 32 or getattr(
+            recipe.model, "pyramid", False
+        )  # to a fraction of these widths
         wide = {"model.g_channels": 16, "model.d_channels": 16} if narrows else {}
         return recipe.replace(**(SMALL | wide | overrides))
 

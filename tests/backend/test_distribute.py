@@ -17,8 +17,9 @@ import numpy as np, tensorflow as tf
 count = int(sys.argv[3])
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count)
-from zoo import backend, noise, recipe
-from zoo.gan import GAN
+from zoo import backend, recipe
+from zoo.step import noise
+from zoo.step.gan import GAN
 arrays = {}
 with backend.strategy("mirrored" if count > 1 else "none").scope():
     assert backend.replicas() == count

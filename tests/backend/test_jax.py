@@ -22,9 +22,11 @@ from zoo.checkpoints.run import Run
 STEPS = """
 import json, sys
 import numpy as np
-from zoo import backend, networks, noise, recipe
-from zoo.gan import GAN
-from zoo.generator import Generator
+from zoo import backend, networks, recipe
+from zoo.checkpoints.generator import Generator
+from zoo.networks.parts import inputs
+from zoo.step import noise
+from zoo.step.gan import GAN
 
 arrays = {}
 y, x = np.mgrid[:32, :32, :1][:2] * 2 * np.pi / 32
@@ -47,7 +49,7 @@ for values in json.loads(sys.argv[2]):
     engine.sync()
     arrays |= {f"{chosen.name}: {file}: {name}": np.asarray(variable)
                for file, variables in gan.saved().items() for name, variable in variables.items()}
-    latents = noise.latents(gan.generator, (8,), np.random.default_rng(1))
+    latents = inputs.draw_training(gan.generator, (8,), np.random.default_rng(1))
     arrays[f"{chosen.name}: images"] = np.asarray(networks.generate(gan.ema, latents))
     arrays[f"levels: {chosen.name}"] = Generator(gan.ema, chosen, {}).sample(8, seed=1)
     arrays[f"moved: {chosen.name}"] = np.median([np.linalg.norm(variable - start) / np.linalg.norm(start)
@@ -60,7 +62,7 @@ RUNS = """
 import sys
 import numpy as np
 import zoo
-from zoo.run import Run
+from zoo.checkpoints.run import Run
 run, images, tuned, samples = sys.argv[1:]
 zoo.finetune(run, images, tuned, images=32)
 zoo.train(Run(run).recipe, run)

@@ -8,8 +8,9 @@ from keras import ops
 
 from zoo import backend
 from zoo.networks import stylegan_lite
+from zoo.networks.parts import inputs
 from zoo.networks.parts.layers import Initializers
-from zoo.networks.stylegan_lite import (
+from zoo.networks.parts.style import (
     EqualizedConv2D,
     EqualizedConvPool2D,
     EqualizedDense,
@@ -18,15 +19,12 @@ from zoo.networks.stylegan_lite import (
     ModulatedUpConv2D,
     NoiseMaps,
     Styles,
-    build,
     leaky_relu,
-    noise_size,
 )
-from zoo.recipe import Model
-from zoo.step import noise
+from zoo.networks.stylegan_lite import Config, noise_size
 from zoo.training.estimate import parameters
 
-SMALL = Model("stylegan-lite", latent_dim=16, g_channels=4, d_channels=4, mapping_layers=2, style_mixing=0.9)
+SMALL = Config(latent_dim=16, g_channels=4, d_channels=4, mapping_layers=2, style_mixing=0.9)
 LAYERS = 7  # styled convolutions at 32 pixels
 
 
@@ -38,8 +36,14 @@ def starting(std):
     return Initializers(0).normal(std)
 
 
+def build(model, resolution, channels, seed):
+    init = Initializers(seed)
+    parts = model, resolution, channels, init
+    return stylegan_lite.generator(*parts), stylegan_lite.discriminator(*parts)
+
+
 def latents(generator, count=4, **replaced):
-    draws = noise.latents(generator, (count,), np.random.default_rng(0))
+    draws = inputs.draw_training(generator, (count,), np.random.default_rng(0))
     for name, value in replaced.items():
         draws[name] = np.broadcast_to(np.float32(value), draws[name].shape)
     return draws
@@ -184,7 +188,7 @@ import numpy as np
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from zoo.networks.stylegan_lite import Styles
+from zoo.networks.parts.style import Styles
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     layer = Styles(7, 0.0)
@@ -290,11 +294,13 @@ def test_a_saved_model_loads(networks, tmp_path):
 
 
 def test_the_parameter_counts_of_the_header(monkeypatch):
-    recipe = Model("stylegan-lite", latent_dim=128, g_channels=64, d_channels=64, mapping_layers=2)
+    recipe = Config(latent_dim=128, g_channels=64, d_channels=64, mapping_layers=2, style_mixing=0.0)
     counts = [parameters(model) for model in build(recipe, 32, 3, seed=0)]
     monkeypatch.setattr(stylegan_lite, "_width", lambda *_: 512)
     monkeypatch.setattr(Initializers, "normal", lambda *_: "zeros")
-    generator, _ = build(Model("stylegan-lite", 512, 512, 512, mapping_layers=2), 32, 3, seed=0)
+    generator, _ = build(
+        Config(latent_dim=512, g_channels=512, d_channels=512, mapping_layers=2, style_mixing=0.0), 32, 3, seed=0
+    )
     block = [generator.get_layer(name) for name in ("conv32_2", "conv32_2_style", "conv32_2_noise")]
     counts += [parameters(generator), sum(parameters(layer) for layer in block)]
     assert counts[2:] == [19_947_539, 2_622_465]  # StyleGAN2's own

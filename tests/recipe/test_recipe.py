@@ -1,29 +1,104 @@
-import dataclasses
 import tomllib
 
+import msgspec
 import pytest
 
+from zoo import networks
 from zoo import recipe as recipes
+from zoo.files.errors import ZooError
+from zoo.step import losses
 
-NETWORKS = ("dcgan", "wgan-gp", "sngan", "stylegan-lite")
+DATA = ("fashion-mnist", "cifar10", "64")
 
 
-def test_each_network_has_its_three_recipes_and_one_is_small():
-    assert recipes.names() == sorted(
-        ["sngan-small-cifar10"]
-        + [f"{network}-{data}" for network in NETWORKS for data in ("fashion-mnist", "cifar10", "64")]
-    )
+def test_each_network_has_a_recipe_for_each_kind_of_data():
+    assert {f"{network}-{data}" for network in networks.NAMES for data in DATA} <= set(recipes.names())
+
+
+def tables(written: dict, recipe, where: str = ""):
+    """(dotted name of a table, what is written there, the structure that it became), table by table."""
+    yield where or "recipe", written, recipe
+    for key, value in written.items():
+        if isinstance(getattr(recipe, key, None), msgspec.Struct) and not isinstance(
+            getattr(recipe, key), recipes.Ramp
+        ):
+            yield from tables(value, getattr(recipe, key), f"{where}.{key}".lstrip("."))
 
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_a_shipped_recipe_states_every_number(name):
-    written = tomllib.loads((recipes.RECIPES / f"{name}.toml").read_text())
-    for table, cls in recipes.get_type_hints(recipes.Recipe).items():
-        if dataclasses.is_dataclass(cls) and table != "optimizer":
-            assert written[table].keys() == {field.name for field in dataclasses.fields(cls)}
-    for player in ("d", "g"):
-        assert written["optimizer"][player].keys() == {field.name for field in dataclasses.fields(recipes.Adam)}
+    """Whatever is left out is off: 0, false, empty, or once in every step."""
+    written = tomllib.loads((recipes.RECIPES / f"{name}.toml").read_text("utf-8"))
+    for where, table, built in tables(written, recipes.load(name)):
+        for field in msgspec.structs.fields(built):
+            stated = field.encode_name in table
+            off = not field.required and (not field.default or field.default == 1)
+            assert stated or off or (where, field.name) == ("recipe", "name"), f"{where}.{field.name}"
     assert "arXiv" in written["paper"]
+
+
+VERSION_1 = """
+paper = "arXiv:1802.05957"
+seed = 3
+precision = "float32"
+watch = "warn"
+data = { source = "", resolution = 32, channels = 3, fit = "crop" }
+loss = { name = "hinge", gradient_penalty = 0.0, r1 = 0.0, r1_every_steps = 1 }
+ema = { half_life_images = 500 }
+[model]
+network = "NETWORK"
+latent_dim = 128
+g_channels = 256
+d_channels = 128
+MODEL
+[optimizer]
+d = { learning_rate = 4e-4, beta_1 = 0.0, beta_2 = 0.9, epsilon = 1e-8, decay = "constant" }
+g = { learning_rate = 2e-4, beta_1 = 0.0, beta_2 = 0.9, epsilon = 1e-8, decay = "linear" }
+[schedule]
+images = 1000
+batch_size = 10
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "model", "expected"),
+    [
+        ("dcgan", "mapping_layers = 0\nstyle_mixing = 0.0\npyramid = false", {}),
+        ("sngan", "mapping_layers = 0\nstyle_mixing = 0.0\npyramid = true", {"pyramid": True}),
+        (
+            "stylegan-lite",
+            "mapping_layers = 2\nstyle_mixing = 0.0\npyramid = false",
+            {"mapping_layers": 2, "style_mixing": 0.0},
+        ),
+    ],
+)
+def test_a_recipe_of_version_1_is_read(network, model, expected):
+    recipe = recipes.parse(VERSION_1.replace("NETWORK", network).replace("MODEL", model), "old")
+    keys = {"network": network, "latent_dim": 128, "g_channels": 256, "d_channels": 128}
+    assert recipe.to_dict()["model"] == keys | expected
+    assert recipe.optimizer.d.learning_rate == 4e-4
+    assert recipe.optimizer.g.learning_rate == recipes.Ramp(start=2e-4, to=0.0)
+
+
+def test_a_key_of_another_network_is_an_error():
+    with pytest.raises(ZooError, match=r"unknown key model.mapping_layers in \[model\] of dcgan.*Received: 2"):
+        recipes.parse(VERSION_1.replace("NETWORK", "dcgan").replace("MODEL", "mapping_layers = 2"), "old")
+
+
+def test_a_number_may_be_a_ramp():
+    ramp = {"from": 0.05, "to": 0.005, "images": 2_000_000, "shape": "cosine"}
+    recipe = recipes.load("sngan-cifar10", {"loss.r1": ramp, "optimizer.d.beta_2": {"from": 0.9, "to": 0.99}})
+    assert recipe.loss.r1 == recipes.Ramp(start=0.05, to=0.005, images=2_000_000, shape="cosine")
+    assert recipes.from_dict(recipe.to_dict()) == recipe
+    assert recipes.largest(recipe.loss.r1) == 0.05
+    assert recipes.scaled(recipe.loss.r1, 2.0) == recipes.Ramp(start=0.1, to=0.01, images=2_000_000, shape="cosine")
+    assert recipes.difference(recipes.load("sngan-cifar10", {"loss.r1": ramp}), recipe) == [
+        "optimizer.d.beta_2: 0.9 -> {'from': 0.9, 'to': 0.99, 'images': 'run', 'shape': 'linear'}"
+    ]
+
+
+def test_what_is_known_of_losses_and_of_their_functions_has_the_same_names():
+    assert recipes.LOSSES.keys() == losses.LOSSES.keys()
 
 
 def test_round_trip_and_difference():
@@ -59,13 +134,13 @@ def test_overrides_are_toml_with_optional_quotes():
         ({"schedule.images": "many"}, ["schedule.images", "whole number", "'many'"]),
         ({"schedule.images": 1.5}, ["schedule.images", "whole number"]),
         ({"schedule.images": True}, ["schedule.images", "whole number"]),
-        ({"data.resolution": 48}, ["data.resolution", "32, 64, 128", "48"]),
+        ({"data.resolution": 48}, ["data.resolution", "32, 64, 128, 256", "48"]),
         ({"optimizer.g.learning_rate": -1.0}, ["optimizer.g.learning_rate", "above 0"]),
         ({"optimizer.g.beta_1": 1.0}, ["optimizer.g.beta_1", "below 1"]),
         ({"optimizer.g.learning_rate": float("nan")}, ["finite"]),
         ({"loss.gradient_penalty": 10.0}, ["batch normalisation", "gradient_penalty=10.0"]),
-        ({"model.mapping_layers": 2}, ["mapping_layers"]),
-        ({"model.pyramid": True}, ["model.pyramid", "'dcgan' at 32"]),
+        ({"model.mapping_layers": 2}, ["mapping_layers", "latent_dim"]),
+        ({"model.pyramid": True}, ["model.pyramid", "dcgan"]),
         ({"model.network": "sngan", "data.resolution": 64, "model.pyramid": True}, ["model.pyramid", "'sngan' at 64"]),
         ({"schedule.d_period": 5}, ["d_period", "g_period"]),
         ({"augment.ada": True, "augment.diffaugment": ["color"]}, ["choose one"]),

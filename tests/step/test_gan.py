@@ -168,8 +168,8 @@ def test_the_linear_decay_ends_at_zero(small):
             **{
                 "schedule.images": 16,
                 "schedule.d_steps": 2,
-                "optimizer.d.decay": "linear",
-                "optimizer.g.decay": "linear",
+                "optimizer.d.learning_rate": {"from": 2e-4, "to": 0.0},
+                "optimizer.g.learning_rate": {"from": 2e-4, "to": 0.0},
             },
         )
     )

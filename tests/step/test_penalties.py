@@ -22,7 +22,7 @@ def test_gradient_penalty_of_a_linear_discriminator():
 
 
 def test_r1_of_a_linear_discriminator():
-    assert float(penalties.r1(linear, REAL)) == pytest.approx(float(np.sum(A**2)), rel=1e-5)
+    assert float(penalties.zero_centred(linear, REAL)) == pytest.approx(float(np.sum(A**2)), rel=1e-5)
 
 
 def test_gradient_penalty_is_taken_between_real_and_fake():

@@ -1,23 +1,28 @@
+import math
+
+import keras
 import numpy as np
 import pytest
 
-from zoo.recipe import Schedule
-from zoo.step import schedule
+from zoo.recipe import Adam, Ramp, Schedule
+from zoo.step import optimizers, schedule
 
 
 def test_both_move_in_each_step_by_default():
-    assert {schedule.players(Schedule(1000, 4), step, 10, r_t=1.0) for step in range(20)} == {("d", "g")}
+    assert {schedule.players(Schedule(images=1000, batch_size=4), step, 10, r_t=1.0) for step in range(20)} == {
+        ("d", "g")
+    }
 
 
 def test_long_periods_in_steps_and_in_epochs():
-    plan = Schedule(1000, 4, d_period=3, g_period=2)
+    plan = Schedule(images=1000, batch_size=4, d_period=3, g_period=2)
     assert [schedule.players(plan, step, 10)[0] for step in range(10)] == list("dddggdddgg")
-    plan = Schedule(1000, 4, d_period=1, g_period=2, period_unit="epochs")
+    plan = Schedule(images=1000, batch_size=4, d_period=1, g_period=2, period_unit="epochs")
     assert [schedule.players(plan, step, 2)[0] for step in range(12)] == list("ddggggddgggg")
 
 
 def test_the_leader_waits_above_the_bound_alone():
-    plan = Schedule(1000, 4, wait_above=0.8)
+    plan = Schedule(images=1000, batch_size=4, wait_above=0.8)
     assert schedule.players(plan, 0, 10, r_t=0.9) == ("g",)
     assert schedule.players(plan, 0, 10, r_t=0.8) == ("d", "g")
 
@@ -37,3 +42,27 @@ def test_a_lazy_penalty_is_as_strong_on_average():
 
 def test_steps_of_a_run():
     assert Schedule(images=1000, batch_size=10, d_steps=5).steps == 20
+
+
+def test_a_ramp_goes_from_one_value_to_the_other_and_stays():
+    plan = Schedule(images=1000, batch_size=10)
+    line = Ramp(start=2.0, to=1.0, images=400)
+    assert [float(schedule.value(line, images, plan)) for images in (0, 100, 400, 900)] == [2.0, 1.75, 1.0, 1.0]
+    wave = Ramp(start=2.0, to=1.0, images=400, shape="cosine")
+    expected = [2.0, 1.0 + (0.5 + 0.5 * math.cos(math.pi / 4)), 1.5, 1.0]
+    assert [float(schedule.value(wave, images, plan)) for images in (0, 100, 200, 400)] == pytest.approx(expected)
+    assert float(schedule.value(Ramp(start=0.0, to=1.0), 250, plan)) == 0.25  # of the whole run
+    assert schedule.value(0.3, 250, plan) == 0.3
+
+
+def test_beta_2_and_the_rate_follow_their_ramps():
+    plan = Schedule(images=100, batch_size=10)
+    adam = optimizers.Adam(
+        Adam(learning_rate=Ramp(start=0.2, to=0.0), beta_1=0.0, beta_2=Ramp(start=0.9, to=0.99)), plan, 10, "adam"
+    )
+    variable = keras.Variable(np.ones(2, "float32"))
+    adam.build([variable])
+    for step in range(5):
+        assert float(adam.beta_2) == pytest.approx(0.9 + 0.09 * step / 10, abs=1e-6)
+        assert float(adam.learning_rate) == pytest.approx(0.2 * (1 - step / 10), abs=1e-6)
+        adam.apply([keras.ops.ones(2)], [variable])

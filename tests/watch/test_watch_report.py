@@ -71,7 +71,7 @@ def test_the_page_needs_no_other_file(run):
 
 
 def test_names_in_a_recipe_cannot_write_into_the_page(run):
-    (run.path / "recipe.toml").write_text(tomli_w.dumps(RECIPE.replace(name="<script>alert(1)</script>").to_dict()))
+    (run.path / "recipe.toml").write_text(tomli_w.dumps(RECIPE.replace(name="<script>alert(1)<script>").to_dict()))
     assert "<script>" not in report.page(diagnose(run.path))
 
 

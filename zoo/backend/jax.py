@@ -55,12 +55,14 @@ def conv_transpose(x, kernel):
     Of JAX's own kernel gradient XLA makes a reversed convolution of dilated images, which GPUs have no fast code for.
     The operation is the adjoint of a strided convolution, whose gradients they have.
     """
-    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same")
+    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
 
 
 def _conv_transpose_backward(saved, gradient):
     x, kernel = saved
-    x_gradient, pullback = jax.vjp(lambda k: keras.ops.conv(gradient, k, strides=2, padding="same"), kernel)
+    x_gradient, pullback = jax.vjp(
+        lambda k: keras.ops.conv(gradient, k, strides=2, padding="same", data_format="channels_last"), kernel
+    )
     return x_gradient, pullback(x)[0]
 
 

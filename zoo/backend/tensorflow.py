@@ -37,7 +37,7 @@ def input_gradient(function, x):
 
 def conv_transpose(x, kernel):
     """`ops.conv_transpose` of stride 2: images [N, H, W, C] and a kernel [4, 4, out, C] to [N, 2H, 2W, out]."""
-    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same")
+    return keras.ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
 
 
 def compiled(function, state: list):

@@ -62,7 +62,6 @@ FILES = (
 )  # of a checkpoint that is published
 LARGEST_HEADER = 10**6  # bytes of names and shapes in a safetensors file
 UNASKED_WEIGHTS = 2 * 10**6  # so many, a network may have whatever the size of its file, or its file hold
-LIMITS = {"model.mapping_layers": 64, "schedule.batch_size": 2**16, "schedule.d_steps": 100, "schedule.g_steps": 100}
 
 
 @dataclass(frozen=True)
@@ -187,13 +186,8 @@ def _read_info(path: Path) -> dict[str, Any]:
 
 
 def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
-    """Raises ValueError when the files are not of the size of this recipe's networks, or when its steps are absurd."""
-    values = recipe.to_dict()
-    for key, most in LIMITS.items():
-        table, name = key.split(".")
-        if values[table][name] > most:
-            raise ZooError(f"{key} of a checkpoint's recipe is at most {most:,}. Received: {values[table][name]}")
-    for network, least in least_weights(recipe).items():
+    """Raises ValueError when the files are not of the size of this recipe's networks."""
+    for network, least in recipe.model.least_weights(recipe.data.resolution).items():
         file = locate(path, f"{network}.safetensors")
         size = file.stat().st_size if os.path.isfile(file) else 0
         if least > max(size // 2, UNASKED_WEIGHTS) or size > 4 * (20 * least + UNASKED_WEIGHTS):
@@ -207,21 +201,6 @@ def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
 def printable(text: Any) -> str:
     """One line that a terminal can show, of what may come out of a file."""
     return "".join(character if character.isprintable() else "?" for character in str(text))
-
-
-def least_weights(recipe: recipes.Recipe) -> dict[str, int]:
-    """A lower bound of each network's weights from the recipe's numbers alone, 20 times too low at the most.
-
-    Every network has a 3 x 3 convolution between its largest width and at least half of that, and every generator a
-    dense layer from z, or w, to that width.
-    """
-    model = recipe.model
-    times = {"dcgan": recipe.data.resolution // 8, "stylegan-lite": 8}.get(model.network, 1)
-    g, d = times * model.g_channels, times * model.d_channels
-    return {
-        "generator": 9 * g * (g // 2) + g * model.latent_dim + model.mapping_layers * model.latent_dim**2,
-        "discriminator": 9 * d * (d // 2),
-    }
 
 
 def half(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

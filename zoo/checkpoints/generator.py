@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from zoo.checkpoints import checkpoint, resolve
 from zoo.files.errors import ZooError
+from zoo.networks.parts import inputs
 from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 
@@ -28,7 +28,7 @@ def load_generator(name: str | Path, weights: str = "ema") -> Generator:
     from zoo import networks
 
     opened = checkpoint.open_checkpoint(resolve.resolve(name))
-    model, _ = networks.build(opened.recipe, precision="float32")
+    model = networks.build_generator(opened.recipe, precision="float32")
     assign(by_path(model.variables), _weights(opened, weights), "generator")
     return Generator(model, opened.recipe, opened.info, weights)
 
@@ -81,13 +81,10 @@ class Generator:
         _require_whole(n, 1, "the number of images")
         _require_whole(seed, 0, "seed")
         _require_whole(batch_size, 1, "batch_size")
-        rngs = {
-            tensor.name: np.random.default_rng([seed, zlib.crc32(tensor.name.encode())]) for tensor in self.model.inputs
-        }
+        draw = inputs.Sampler(self.model, seed)
         size = min(batch_size, 1 << (int(n) - 1).bit_length())  # few sizes, the last batch's too: each is compiled anew
         for done in range(0, n, size):
-            inputs = {name: rngs[name].standard_normal((size, *shape), np.float32) for name, shape in self._shapes()}
-            yield self.images(inputs, truncation)[: n - done]
+            yield self.images(draw(size), truncation)[: n - done]
 
     def interpolate(self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
         """A closed walk through `stops` latents on the sphere (White 2016, arXiv:1609.04468): uint8 [steps, H, W, C].
@@ -99,47 +96,21 @@ class Generator:
         _require_whole(seed, 0, "seed")
         if steps < stops:
             raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
-        rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
-        inputs = {}
-        for name, shape in self._shapes():
-            points = rng.standard_normal((stops, *shape), np.float32)
-            if name == "z":
-                places = np.arange(steps) * stops / steps
-                a = points[places.astype(int)]
-                b = points[(places.astype(int) + 1) % stops]
-                inputs[name] = _slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
-            else:
-                inputs[name] = np.repeat(points[:1], steps, axis=0)
+        path = inputs.walk(self.model, steps, stops, seed)
         return np.concatenate(
             [
-                self.images({name: value[i : i + 64] for name, value in inputs.items()}, truncation)
+                self.images({name: value[i : i + 64] for name, value in path.items()}, truncation)
                 for i in range(0, steps, 64)
             ]
         )
 
-    def images(self, inputs: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
-        """uint8 images [N, H, W, C] from the generator's own inputs; `_shapes` says which vary."""
-        names = [tensor.name for tensor in self.model.inputs]
+    def images(self, drawn: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
+        """uint8 images [N, H, W, C] from what each sample draws: `zoo.networks.parts.inputs.drawn` names it."""
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
-        if truncation != 1.0 and "truncation" not in names:
+        if truncation != 1.0 and not self.recipe.model.facts.truncation:
             raise ZooError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
-        count = len(inputs["z"])
-        fixed = {
-            "z_mixing": inputs["z"],
-            "mixing": np.ones((count, 1), np.float32),  # 1: one style for all layers
-            "truncation": np.full((count, 1), truncation, np.float32),
-        }
-        available = {**fixed, **inputs}
-        return to_uint8(self._draw({name: available[name] for name in names}))
-
-    def _shapes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """The inputs that differ from sample to sample."""
-        return [
-            (tensor.name, tuple(tensor.shape[1:]))
-            for tensor in self.model.inputs
-            if tensor.name not in ("z_mixing", "mixing", "truncation")
-        ]
+        return to_uint8(self._draw(inputs.complete(self.model, drawn, truncation)))
 
 
 def _require_whole(value, least: int, what: str) -> None:
@@ -150,13 +121,3 @@ def _require_whole(value, least: int, what: str) -> None:
 def to_uint8(images) -> np.ndarray:
     """float [N, H, W, C] in [-1, 1], clipped, to uint8."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
-
-
-def _slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    cosine = (
-        np.sum(a * b, axis=-1, keepdims=True)
-        / np.linalg.norm(a, axis=-1, keepdims=True)
-        / np.linalg.norm(b, axis=-1, keepdims=True)
-    )
-    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
-    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

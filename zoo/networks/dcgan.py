@@ -4,6 +4,7 @@
     32           4x4x4g -> 8x8x2g -> 16x16xg -> 32x32         16x16xd -> 8x8x2d -> 4x4x4d -> logit
     64           4x4x8g -> 4g -> 2g -> g -> 64x64             d -> 2d -> 4d -> 8d -> logit
     128          4x4x16g -> 8g -> 4g -> 2g -> g -> 128x128    d -> 2d -> 4d -> 8d -> 16d -> logit
+    256          one more of each, as wide again
 
 The paper's LSUN network is resolution 64 with g = d = 128. Parameters at 64 pixels, 3 channels, z of 100, g = d = 64:
 generator 3,576,707, discriminator 2,765,633; the widespread PyTorch example, which leaves out the outer biases,
@@ -15,53 +16,80 @@ Differs from the paper: kernels are 4 x 4 instead of 5 x 5, since a kernel that 
 
 from __future__ import annotations
 
-import keras
-from keras import layers
+from typing import Any, ClassVar
 
-from zoo import backend
-from zoo.networks.parts.layers import Initializers
-from zoo.recipe import Model
+from zoo.networks.parts.lazy import backend, keras, layers, own
+from zoo.networks.parts.network import Facts, Model
 
 
-def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[keras.Model, keras.Model]:
-    """Returns the generator z [N, latent_dim] -> [N, H, W, C] and the discriminator [N, H, W, C] -> [N, 1]."""
-    init = Initializers(seed)
-    doublings = {32: 3, 64: 4, 128: 5}[resolution]
+def _as_sngan(model: Config, resolution: int) -> dict[str, Any]:
+    """SNGAN is as wide at 4 pixels, where its channels are counted; DCGAN's are counted at half the size."""
+    keys = {f"{player}_channels": getattr(model, f"{player}_channels") * resolution // 8 for player in ("d", "g")}
+    return {"network": "sngan", **keys} | ({"pyramid": True} if resolution == 32 else {})
 
-    def normalise(x, name, slope):
-        x = layers.BatchNormalization(
-            momentum=0.9,
-            epsilon=1e-5,
-            gamma_initializer=init.normal(0.02, mean=1.0),
-            synchronized=backend.replicas() > 1,
-            name=f"{name}_norm",
-        )(x)
-        return layers.LeakyReLU(slope, name=f"{name}_relu")(x)
 
+class Config(Model, frozen=True, kw_only=True, tag="dcgan"):
+    """[model] of a DCGAN recipe."""
+
+    facts: ClassVar[Facts] = Facts(
+        title="DCGAN",
+        paper="Radford 2016, arXiv:1511.06434",
+        resolutions=(32, 64, 128, 256),
+        d_batch_norm=True,
+        beta_1=0.5,
+        without_batch_norm=_as_sngan,
+    )
+
+    def widest(self, resolution: int) -> tuple[int, int]:
+        return self.g_channels * resolution // 8, self.d_channels * resolution // 8
+
+
+def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
+    """z [N, latent_dim] -> images [N, H, W, C] in [-1, 1]."""
+    sizes = _sizes(resolution)
     z = keras.Input((model.latent_dim,), name="z")
-    width = model.g_channels * 2 ** (doublings - 1)
+    width = model.g_channels * 2 ** len(sizes)
     x = layers.Dense(4 * 4 * width, use_bias=False, kernel_initializer=init.normal(0.02), name="project")(z)
     x = layers.Reshape((4, 4, width), name="reshape")(x)
-    x = normalise(x, "project", slope=0.0)
-    for size in (8, 16, 32, 64)[: doublings - 1]:
+    x = _normalise(x, init, "project", slope=0.0)
+    for size in sizes:
         width //= 2
         x = layers.Conv2DTranspose(
             width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"up{size}"
         )(x)
-        x = normalise(x, f"up{size}", slope=0.0)
+        x = _normalise(x, init, f"up{size}", slope=0.0)
     x = layers.Conv2DTranspose(channels, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="to_image")(x)
-    generator = keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
+    return keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
 
+
+def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
+    """Images [N, H, W, C] -> logits [N, 1]."""
     image = keras.Input((resolution, resolution, channels), name="image")
     width = model.d_channels
     x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="from_image")(image)
     x = layers.LeakyReLU(0.2, name="from_image_relu")(x)
-    for size in (32, 16, 8, 4)[5 - doublings :]:
+    for size in (size // 2 for size in reversed(_sizes(resolution))):
         width *= 2
         x = layers.Conv2D(
             width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"down{size}"
         )(x)
-        x = normalise(x, f"down{size}", slope=0.2)
+        x = _normalise(x, init, f"down{size}", slope=0.2)
     x = layers.Flatten(name="flatten")(x)
     logit = layers.Dense(1, dtype="float32", kernel_initializer=init.normal(0.02), name="logit")(x)
-    return generator, keras.Model(image, logit, name="discriminator")
+    return keras.Model(image, logit, name="discriminator")
+
+
+def _sizes(resolution: int) -> list[int]:
+    """The sizes between 4 and the image: 8, 16, ..., resolution / 2."""
+    return [2**i for i in range(3, resolution.bit_length() - 1)]
+
+
+def _normalise(x, init: own.Initializers, name: str, slope: float):
+    x = layers.BatchNormalization(
+        momentum=0.9,
+        epsilon=1e-5,
+        gamma_initializer=init.normal(0.02, mean=1.0),
+        synchronized=backend.replicas() > 1,
+        name=f"{name}_norm",
+    )(x)
+    return layers.LeakyReLU(slope, name=f"{name}_relu")(x)

@@ -10,15 +10,22 @@ Differs from the paper: the vector u of spectral normalisation moves once for ea
 
 from __future__ import annotations
 
-import keras
+from typing import ClassVar
 
-from zoo.networks.parts.layers import Initializers, SNConv2D, SNConvPool2D, SNDense
-from zoo.networks.parts.resnet import build_discriminator, build_generator
-from zoo.recipe import Model
+from zoo.networks.parts import resnet
+from zoo.networks.parts.lazy import keras, own
+from zoo.networks.parts.network import Facts
 
 
-def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[keras.Model, keras.Model]:
-    """Returns the generator z [N, latent_dim] -> [N, H, W, C] and the discriminator [N, H, W, C] -> [N, 1]."""
-    init = Initializers(seed)
-    generator = build_generator(model, resolution, channels, init)
-    return generator, build_discriminator(SNConv2D, SNConvPool2D, SNDense, model, resolution, channels, init)
+class Config(resnet.ResNet, frozen=True, kw_only=True, tag="sngan"):
+    """[model] of an SNGAN recipe."""
+
+    facts: ClassVar[Facts] = Facts(title="SNGAN", paper="Miyato 2018, arXiv:1802.05957", d_lipschitz=True)
+
+
+generator = resnet.generator
+
+
+def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
+    """Images [N, H, W, C] -> logits [N, 1]."""
+    return resnet.discriminator(own.SNConv2D, own.SNConvPool2D, own.SNDense, model, resolution, channels, init)

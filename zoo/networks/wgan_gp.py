@@ -9,16 +9,22 @@ layer, as in the widely compared reimplementations. As in the paper, no layer of
 
 from __future__ import annotations
 
-import keras
-from keras.layers import Conv2D, Dense
+from typing import ClassVar
 
-from zoo.networks.parts.layers import ConvPool2D, Initializers
-from zoo.networks.parts.resnet import build_discriminator, build_generator
-from zoo.recipe import Model
+from zoo.networks.parts import resnet
+from zoo.networks.parts.lazy import keras, layers, own
+from zoo.networks.parts.network import Facts
 
 
-def build(model: Model, resolution: int, channels: int, seed: int) -> tuple[keras.Model, keras.Model]:
-    """Returns the generator z [N, latent_dim] -> [N, H, W, C] and the critic [N, H, W, C] -> [N, 1]."""
-    init = Initializers(seed)
-    generator = build_generator(model, resolution, channels, init)
-    return generator, build_discriminator(Conv2D, ConvPool2D, Dense, model, resolution, channels, init)
+class Config(resnet.ResNet, frozen=True, kw_only=True, tag="wgan-gp"):
+    """[model] of a WGAN-GP recipe."""
+
+    facts: ClassVar[Facts] = Facts(title="WGAN-GP", paper="Gulrajani 2017, arXiv:1704.00028")
+
+
+generator = resnet.generator
+
+
+def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
+    """Images [N, H, W, C] -> the critic's values [N, 1]."""
+    return resnet.discriminator(layers.Conv2D, own.ConvPool2D, layers.Dense, model, resolution, channels, init)

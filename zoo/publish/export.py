@@ -21,6 +21,7 @@ from zoo.checkpoints.run_history import history
 from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_writable
 from zoo.files.errors import ZooError
+from zoo.networks.parts import inputs
 from zoo.networks.parts.layers import UpConv2D
 from zoo.networks.parts.variables import assign, by_path
 
@@ -198,10 +199,7 @@ def levels_from_z(model: keras.Model) -> keras.Model:
     sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
     z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
     latent, noise = z[:, : sizes["z"]], z[:, sizes["z"] :]
-    one = ops.ones_like(z[:, :1])
-    images = networks.generate(
-        model, {"z": latent, "z_mixing": latent, "mixing": one, "truncation": one, "noise": noise}
-    )
+    images = networks.generate(model, inputs.complete(model, {"z": latent, "noise": noise}))
     levels = ops.clip(ops.round((images + 1.0) * 127.5), 0, 255)
     if images.shape[-1] == 1:
         levels = ops.repeat(levels, 3, axis=-1)

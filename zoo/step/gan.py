@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo import backend, networks
@@ -10,9 +11,10 @@ from zoo.backend import device
 from zoo.files.errors import ZooError
 from zoo.networks.parts.layers import spectral_layers
 from zoo.networks.parts.variables import by_path
-from zoo.recipe import Adam, Recipe
-from zoo.step import augment, penalties, schedule
-from zoo.step.losses import DECISION, LOSSES
+from zoo.recipe import Recipe, largest
+from zoo.step import augment, losses, penalties, schedule
+from zoo.step.fit import Steps
+from zoo.step.optimizers import PairOptimizer
 
 
 class GAN(keras.Model):
@@ -32,7 +34,7 @@ class GAN(keras.Model):
         super().__init__(name="gan")
         self.recipe = recipe
         self.generator, self.discriminator = networks.build(recipe, device.precision(recipe.precision))
-        self.ema, _ = networks.build(recipe, precision="float32")  # half-life ema.half_life_images
+        self.ema = networks.build_generator(recipe, precision="float32")  # half-life ema.half_life_images
         self.ema.trainable = False
         for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
             average.assign(ops.copy(ops.convert_to_tensor(variable)))
@@ -40,7 +42,7 @@ class GAN(keras.Model):
         self.sign_sum = self._state("sign_sum")  # of D(real) since r_t was last taken
         self.r_t = self._state("r_t")
         self.ada_p = self._state("ada_p")
-        self.r1 = self._state("r1")  # the penalty when it was last taken
+        self.r1 = self._state("r1")  # R1 and R2 when they were last taken
         with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
         if recipe.schedule.freeze_d >= len(with_kernel):
             raise ZooError(
@@ -49,8 +51,8 @@ class GAN(keras.Model):
             )
         for layer in with_kernel[: recipe.schedule.freeze_d]:
             layer.trainable = False
-        self.d_loss, self.g_loss = LOSSES[recipe.loss.name]
-        self.decision = DECISION[recipe.loss.name]
+        self.loss = losses.LOSSES[recipe.loss.name]
+        self.decision = recipe.loss.facts.decision
         self.built = True
         self.compile(optimizer=PairOptimizer(recipe), auto_scale_loss=False)
         self.optimizer.d.build(self.discriminator.trainable_variables)
@@ -60,32 +62,54 @@ class GAN(keras.Model):
         """What `fit` calls: both players in every step. Periods and waiting belong to `zoo.train`."""
         return self.update(keras.utils.unpack_x_y_sample_weight(batch)[0])
 
+    def fit(self, images, **options):
+        """Keras's `fit`, on TensorFlow: callbacks, history, early stopping; `zoo.train` can resume and watch.
+
+        Args:
+            images: uint8 [N, H, W, C] of the recipe's resolution and channels, or a data set of whole batches.
+            options: as `keras.Model.fit` takes them.
+
+        Raises:
+            ZooError: on JAX, or images of another shape.
+
+        Example:
+            >>> gan = zoo.GAN(zoo.load_recipe("dcgan-64"))
+            >>> history = gan.fit(images, epochs=10)
+        """
+        if keras.backend.backend() != "tensorflow":
+            raise ZooError(f"fit runs on TensorFlow; use zoo.train. Received: KERAS_BACKEND={keras.backend.backend()}")
+        if isinstance(images, np.ndarray):
+            images = Steps(self, images)
+        return super().fit(images, **{"shuffle": False} | options)
+
     def update(self, batch: dict, players: tuple[str, ...] = schedule.BOTH) -> dict:
         """One training step: `d_steps` updates of D, each on fresh real images, then `g_steps` updates of G.
 
         A player that is not in `players` is held constant. Returns scalar float32 logs of the last update of each.
         """
-        logs = {}
+        logs, plan, strength = {}, self.recipe.schedule, self.recipe.augment.ada_p
         real = self.scaled(batch["real"])
+        if largest(strength) > 0:
+            self.ada_p.assign(schedule.value(strength, self.step * plan.images_per_step, plan) + ops.zeros(()))
         if "d" in players:
-            for i in range(self.recipe.schedule.d_steps):
+            for i in range(plan.d_steps):
                 logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
         if "g" in players:
-            for i in range(self.recipe.schedule.g_steps):
+            for i in range(plan.g_steps):
                 logs |= self.update_generator(real[:, -1], turn(batch, "g", i))
             self.update_ema()
         self.update_r_t("d" in players)
         self.step.assign(self.step + 1)
         if self.decision is not None:
             logs["r_t"] = self.r_t + 0.0
-        if self.recipe.augment.ada:
+        if self.recipe.augment.transforms:
             logs["ada_p"] = self.ada_p + 0.0
         return logs
 
     def update_discriminator(self, real, noise: dict) -> dict:
-        loss = self.recipe.loss
+        loss, plan = self.recipe.loss, self.recipe.schedule
         fake = ops.stop_gradient(networks.generate(self.generator, noise, training=True))
-        real, fake = self.shown(real, fake, noise["uniforms"])
+        real, fake = self.augmented(real, fake, noise["uniforms"])
         for layer in spectral_layers(self.discriminator):
             layer.power_iteration()
         count = self.optimizer.d.iterations + 0
@@ -93,18 +117,12 @@ class GAN(keras.Model):
         def objective():
             real_logits = self.discriminator(real, training=True)
             fake_logits = self.discriminator(fake, training=True)
-            value = self.d_loss(real_logits, fake_logits)
-            penalty = r1 = ops.zeros(())
+            value = self.loss.d(real_logits, fake_logits)
+            penalty = ops.zeros(())
             if loss.gradient_penalty:
-                penalty += loss.gradient_penalty * penalties.gradient_penalty(
-                    self.discriminator, real, fake, noise["epsilon"]
-                )
-            if loss.r1:
-                r1 += (
-                    loss.r1
-                    / 2
-                    * schedule.lazily(lambda: penalties.r1(self.discriminator, real), loss.r1_every_steps, count)
-                )
+                weight = schedule.value(loss.gradient_penalty, count * plan.batch_size, plan)
+                penalty += weight * penalties.gradient_penalty(self.discriminator, real, fake, noise["epsilon"])
+            r1 = self.zero_centred_penalties(real, fake, count)
             return (value + penalty + r1) / backend.replicas(), (value, penalty, r1, real_logits, fake_logits)
 
         (_, (value, penalty, r1, real_logits, fake_logits)), gradients = backend.value_and_grad(
@@ -112,7 +130,7 @@ class GAN(keras.Model):
         )
         self.optimizer.d.apply(gradients, self.discriminator.trainable_variables)
 
-        if loss.r1:  # what is logged stays until it is taken again
+        if loss.r1 or loss.r2:  # what is logged stays until it is taken again
             taken = ops.equal(ops.mod(count, loss.r1_every_steps), 0)
             self.r1.assign(ops.where(taken, r1 / loss.r1_every_steps, self.r1.value))
             penalty += self.r1.value
@@ -131,12 +149,25 @@ class GAN(keras.Model):
             "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32")),
         }
 
+    def zero_centred_penalties(self, real, fake, count):
+        """gamma / 2 of R1 and of R2 in every k-th D update, k times; `count` are the updates before this one."""
+        loss, plan = self.recipe.loss, self.recipe.schedule
+        terms = [(gamma, images) for gamma, images in ((loss.r1, real), (loss.r2, fake)) if gamma]
+
+        def taken():
+            weights = [schedule.value(gamma, count * plan.batch_size, plan) / 2 for gamma, _ in terms]
+            values = [penalties.zero_centred(self.discriminator, images) for _, images in terms]
+            return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+        return schedule.lazily(taken, loss.r1_every_steps, count) if terms else ops.zeros(())
+
     def update_generator(self, real, noise: dict) -> dict:
         def objective():
             fake = networks.generate(self.generator, noise, training=True)
-            real_, fake = self.shown(real, fake, noise["uniforms"])
+            shown, fake = self.augmented(real, fake, noise["uniforms"])
             fake_logits = self.discriminator(fake, training=True)
-            value = self.g_loss(lambda: self.discriminator(real_, training=True), fake_logits)
+            real_logits = self.discriminator(shown, training=True) if self.loss.g_sees_real else None
+            value = self.loss.g(real_logits, fake_logits)
             return value / backend.replicas(), value
 
         (_, value), gradients = backend.value_and_grad(objective, self.generator.trainable_variables, self.variables)
@@ -144,8 +175,10 @@ class GAN(keras.Model):
         return {"g_loss": value, "g_gradient": norm(gradients) * backend.replicas()}
 
     def update_ema(self) -> None:
-        images_per_step = self.recipe.schedule.images_per_step
-        decay = schedule.ema_decay(self.step * images_per_step, images_per_step, self.recipe.ema.half_life_images)
+        plan = self.recipe.schedule
+        images = self.step * plan.images_per_step
+        half_life = schedule.value(self.recipe.ema.half_life_images, images, plan)
+        decay = schedule.ema_decay(images, plan.images_per_step, half_life)
         for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
             average.assign(variable + decay * (average - variable))
 
@@ -169,14 +202,14 @@ class GAN(keras.Model):
         """uint8 to float32 in [-1, 1]."""
         return ops.cast(images, "float32") / 127.5 - 1.0
 
-    def shown(self, real, fake, uniforms):
+    def augmented(self, real, fake, uniforms):
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""
         options = self.recipe.augment
         if options.flip:
             real = augment.flip(real, uniforms[:, 0, :1])
         if options.diffaugment:
             return [augment.diffaugment(x, uniforms[:, i, 1:], options.diffaugment) for i, x in enumerate((real, fake))]
-        if options.ada:
+        if options.transforms:
             return [augment.ada(x, uniforms[:, i, 1:], self.ada_p) for i, x in enumerate((real, fake))]
         return real, fake
 
@@ -211,29 +244,3 @@ def turn(batch: dict, player: str, i: int) -> dict:
 def norm(gradients: list):
     """The Euclidean norm of all gradients together."""
     return ops.sqrt(sum(ops.sum(ops.square(ops.cast(gradient, "float32"))) for gradient in gradients))
-
-
-class PairOptimizer(keras.optimizers.Optimizer):
-    """D's and G's Adam in one object, so that a Keras model compiles, saves and resumes both."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(learning_rate=0.0, name="pair")
-        steps = recipe.schedule.steps
-        self.d = adam(recipe.optimizer.d, steps * recipe.schedule.d_steps, "d_adam")
-        self.g = adam(recipe.optimizer.g, steps * recipe.schedule.g_steps, "g_adam")
-        self.built = True
-
-    @property
-    def variables(self) -> list:
-        return self.d.variables + self.g.variables
-
-    def finalize_variable_values(self, variables) -> None:
-        """Nothing: the averages of the weights are the GAN's own."""
-
-
-def adam(options: Adam, updates: int, name: str) -> keras.optimizers.Adam:
-    """Adam with the recipe's numbers; a linear decay reaches zero after `updates`."""
-    rate = options.learning_rate
-    if options.decay == "linear":
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, updates, end_learning_rate=0.0)
-    return keras.optimizers.Adam(rate, options.beta_1, options.beta_2, options.epsilon, name=name)

@@ -1,11 +1,16 @@
 """Adversarial losses as pure functions of the discriminator's logits.
 
 Each loss is a pair: the discriminator minimises `d_x(real_logits, fake_logits)`, the generator `g_x(real_logits,
-fake_logits)`. Logits are float32 of shape [N] or [N, 1]; every function returns a float32 scalar. In G's losses
-`real_logits` is a function without arguments, since the relativistic loss alone needs D on real images there.
+fake_logits)`. Logits are float32 [N] or [N, 1]; every function returns a float32 scalar. Few of G's losses look
+at real images: the others get None there, and D is not applied to real images for them.
+
+What is known of a loss without Keras stands in `zoo/recipe/losses.py`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 from keras import ops
 
@@ -55,17 +60,31 @@ def d_relativistic(real_logits, fake_logits):
 
 
 def g_relativistic(real_logits, fake_logits):
-    return d_relativistic(fake_logits, real_logits())
+    return d_relativistic(fake_logits, real_logits)
+
+
+def d_relativistic_pairing(real_logits, fake_logits):
+    """softplus(fake - real) of each real image with one fake: Huang 2024, arXiv:2501.05441, equation 1 (RpGAN)."""
+    return ops.mean(ops.softplus(fake_logits - real_logits))
+
+
+def g_relativistic_pairing(real_logits, fake_logits):
+    return d_relativistic_pairing(fake_logits, real_logits)
+
+
+class Loss(NamedTuple):
+    """The losses of both players."""
+
+    d: Callable
+    g: Callable
+    g_sees_real: bool = False  # whether G's loss looks at D's logits of real images
 
 
 LOSSES = {
-    "non-saturating": (d_non_saturating, g_non_saturating),
-    "least-squares": (d_least_squares, g_least_squares),
-    "wasserstein": (d_wasserstein, g_wasserstein),
-    "hinge": (d_hinge, g_hinge),
-    "relativistic": (d_relativistic, g_relativistic),
+    "non-saturating": Loss(d_non_saturating, g_non_saturating),
+    "least-squares": Loss(d_least_squares, g_least_squares),
+    "wasserstein": Loss(d_wasserstein, g_wasserstein),
+    "hinge": Loss(d_hinge, g_hinge),
+    "relativistic": Loss(d_relativistic, g_relativistic, g_sees_real=True),
+    "relativistic-pairing": Loss(d_relativistic_pairing, g_relativistic_pairing, g_sees_real=True),
 }
-
-# The logit at which D is undecided: accuracy on real images is the share above it. A Wasserstein critic and a
-# relativistic discriminator have none: for them only the gap between the means is meaningful.
-DECISION = {"non-saturating": 0.0, "least-squares": 0.5, "hinge": 0.0, "wasserstein": None, "relativistic": None}

@@ -8,35 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.networks.parts import inputs
 from zoo.recipe import Recipe
 from zoo.step import augment
-
-
-def latents(generator, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Training inputs of a generator, {name: float32 [*shape, ...]}: normal, but for the uniform style-mixing draw.
-
-    Truncation is 1, none.
-    """
-    draws = {}
-    for tensor in generator.inputs:
-        size = (*shape, *tensor.shape[1:])
-        if tensor.name == "truncation":
-            draws[tensor.name] = np.ones(size, np.float32)
-        elif tensor.name == "mixing":
-            draws[tensor.name] = rng.random(size, np.float32)
-        else:
-            draws[tensor.name] = rng.standard_normal(size, np.float32)
-    return draws
 
 
 def batch(recipe: Recipe, generator, step: int) -> dict[str, np.ndarray]:
     """The random part of the batch of training step `step`; `GAN` describes its entries."""
     rng = np.random.Generator(np.random.Philox(key=recipe.seed, counter=[0, 0, 0, step]))
-    used = ("flip", *recipe.augment.diffaugment, *(["ada"] if recipe.augment.ada else []))
-    size, uniforms = recipe.schedule.batch_size, augment.uniform_count(used)
+    size, uniforms = recipe.schedule.batch_size, augment.uniform_count(recipe.augment.used)
     draws = {}
     for player, updates in (("d", recipe.schedule.d_steps), ("g", recipe.schedule.g_steps)):
-        draws |= {f"{player}_{name}": value for name, value in latents(generator, (size, updates), rng).items()}
+        draws |= {
+            f"{player}_{name}": value for name, value in inputs.draw_training(generator, (size, updates), rng).items()
+        }
         draws[f"{player}_uniforms"] = rng.random((size, updates, 2, uniforms), np.float32)
     draws["d_epsilon"] = rng.random((size, recipe.schedule.d_steps), np.float32)
     return draws

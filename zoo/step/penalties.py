@@ -23,9 +23,12 @@ def gradient_penalty(discriminator, real, fake, epsilon):
     return ops.mean(ops.square(_norm(gradient) - 1.0))
 
 
-def r1(discriminator, real):
-    """E[|grad D(real)|^2]: Mescheder 2018, arXiv:1801.04406, equation 9, to be multiplied by gamma / 2."""
-    gradient = ops.cast(backend.input_gradient(discriminator, real), "float32")
+def zero_centred(discriminator, images):
+    """E[|grad D(x)|^2], to be multiplied by gamma / 2: Mescheder 2018, arXiv:1801.04406, equation 9.
+
+    R1 of real images, R2 of generated ones [N, H, W, C].
+    """
+    gradient = ops.cast(backend.input_gradient(discriminator, images), "float32")
     return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 

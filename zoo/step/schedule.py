@@ -1,10 +1,13 @@
-"""Whatever is a function of the step: whose turn it is, the pace of the average, when a lazy penalty is due."""
+"""Whatever is a function of the step: whose turn it is, numbers that change, when a lazy penalty is due."""
 
 from __future__ import annotations
+
+import math
 
 from keras import ops
 
 from zoo import recipe
+from zoo.recipe import Ramp
 
 BOTH, D_ONLY, G_ONLY = ("d", "g"), ("d",), ("g",)
 
@@ -27,13 +30,30 @@ def players(schedule: recipe.Schedule, step: int, steps_per_epoch: int, r_t: flo
     return D_ONLY if step % (d_period + g_period) < d_period else G_ONLY
 
 
-def ema_decay(images_seen, images_per_step: int, half_life_images: int):
+def value(number: float | Ramp, images, plan: recipe.Schedule):
+    """A number of the recipe after D has seen `images` real images: as it is, or where its ramp has come to.
+
+    Args:
+        number: a number, which is returned, or a ramp.
+        images: a scalar tensor.
+        plan: the run's, whose length a ramp may have.
+    """
+    if not isinstance(number, Ramp):
+        return number
+    length = plan.steps * plan.images_per_step if number.images == "run" else number.images
+    share = ops.clip(ops.cast(images, "float32") / length, 0.0, 1.0)
+    if number.shape == "cosine":
+        share = 0.5 - 0.5 * ops.cos(math.pi * share)
+    return number.start + share * (number.to - number.start)
+
+
+def ema_decay(images_seen, images_per_step: int, half_life_images):
     """The EMA's decay in one step, from its half-life in images.
 
     The half-life is at most a twentieth of the images seen so far, so that a young average forgets the initial weights:
     the ramp-up of Karras 2020, arXiv:2006.06676.
     """
-    half_life = ops.minimum(float(half_life_images), 0.05 * ops.cast(images_seen, "float32"))
+    half_life = ops.minimum(ops.cast(half_life_images, "float32"), 0.05 * ops.cast(images_seen, "float32"))
     return ops.power(0.5, images_per_step / ops.maximum(half_life, 1e-8))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from zoo import backend, data, networks
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.run import Run
 from zoo.networks.parts.variables import assign, by_path
-from zoo.recipe import Recipe, Schedule
+from zoo.recipe import Recipe, Schedule, largest, scaled
 from zoo.step import augment
 from zoo.training import loop
 
@@ -80,7 +81,7 @@ def finetune(
         return loop.train_on(recipe, run, store)
 
 
-def rates(opened: checkpoint.Checkpoint) -> dict[str, float]:
+def rates(opened: checkpoint.Checkpoint) -> dict[str, Any]:
     """Recipe keys: each player's rate times the median growth of its kernels; none if that run was a fine-tuning."""
     recipe = opened.recipe
     if recipe.start:
@@ -91,8 +92,7 @@ def rates(opened: checkpoint.Checkpoint) -> dict[str, float]:
         first = [_size(kernel) for kernel in kernels]
         assign(by_path(network.variables), opened.arrays(file), file)
         growth = np.median([_size(kernel) / size for kernel, size in zip(kernels, first, strict=True)])
-        rate = getattr(recipe.optimizer, player).learning_rate * growth
-        grown[f"optimizer.{player}.learning_rate"] = float(f"{rate:.2g}")
+        grown[f"optimizer.{player}.learning_rate"] = scaled(getattr(recipe.optimizer, player).learning_rate, growth)
     return grown
 
 
@@ -111,16 +111,17 @@ def batch_size(plan: Schedule) -> int:
 
 def needs_augmentation(recipe: Recipe, count: int) -> bool:
     """Whether D is shown so few images (`count`) so often that it would learn them by heart, and has no ADA."""
-    return count < FEW_IMAGES and recipe.schedule.images >= OFTEN * count and not recipe.augment.ada
+    return count < FEW_IMAGES and recipe.schedule.images >= OFTEN * count and not recipe.augment.transforms
 
 
 def _announce(name: str | Path, recipe: Recipe, store: data.Store) -> None:
-    channels, plan, optimizer = recipe.data.channels, recipe.schedule, recipe.optimizer
+    channels, plan = recipe.data.channels, recipe.schedule
+    d_rate, g_rate = (largest(adam.learning_rate) for adam in (recipe.optimizer.d, recipe.optimizer.g))
     brought = {"crop": "cropped and resized", "pad": "padded"}[recipe.data.fit]
     logger.info(
         f"fine-tuning {name} on {len(store.images):,} images, {brought} to {recipe.data.resolution} pixels, with "
         f"{channels} channel{'s' if channels > 1 else ''}, "
-        f"{plan.images:,} images shown in batches of {plan.batch_size}, rates {optimizer.d.learning_rate:g} (D) and "
-        f"{optimizer.g.learning_rate:g} (G), augmentation: "
-        f"{'ADA' if recipe.augment.ada else ', '.join(recipe.augment.diffaugment) or 'none'}"
+        f"{plan.images:,} images shown in batches of {plan.batch_size}, rates {d_rate:g} (D) and "
+        f"{g_rate:g} (G), augmentation: "
+        f"{'ADA' if recipe.augment.transforms else ', '.join(recipe.augment.diffaugment) or 'none'}"
     )

@@ -20,7 +20,7 @@ from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.run import Run
 from zoo.files.errors import ZooError
 from zoo.networks.parts.variables import assign, by_path
-from zoo.recipe import Recipe
+from zoo.recipe import Ramp, Recipe
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
 from zoo.training.finite import NonFinite, require_finite
@@ -63,9 +63,9 @@ def train_on(recipe: Recipe, run: Run, store: data.Store) -> Run:
             f"schedule.batch_size must be a multiple of the {backend.devices()} devices that share it, or "
             f"the strategy none. Received: {recipe.schedule.batch_size}"
         )
-    if recipe.loss.name == "relativistic" and backend.replicas() > 1:
+    if recipe.loss.facts.whole_batch and backend.replicas() > 1:
         raise ZooError(
-            "the relativistic loss compares with the mean over the whole batch, which a replica does not "
+            f"the loss {recipe.loss.name} compares with the mean over the whole batch, which a replica does not "
             "see; use the strategy none, or another loss. Received: several replicas"
         )
     if recipe.watch != "warn" and backend.workers() > 1:
@@ -207,7 +207,7 @@ def restore(gan: GAN, path: Path, store: data.Store) -> None:
         assign(variables, opened.arrays(file), file)
     for player in ("d", "g"):  # after a rollback the recipe's rate is lower than the checkpoint's
         options = getattr(gan.recipe.optimizer, player)
-        if options.decay == "constant":
+        if not isinstance(options.learning_rate, Ramp):
             getattr(gan.optimizer, player).learning_rate = options.learning_rate
 
 

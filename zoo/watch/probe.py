@@ -8,7 +8,8 @@ import numpy as np
 from keras import ops
 
 from zoo import backend, data, networks
-from zoo.step import augment, noise
+from zoo.networks.parts import inputs
+from zoo.step import augment
 from zoo.step.gan import GAN
 from zoo.watch import looks
 
@@ -25,11 +26,11 @@ class Probe:
     def __init__(self, gan: GAN, store: data.Store) -> None:
         rng = np.random.default_rng([gan.recipe.seed, 7])
         self.gan = gan
-        latents = noise.latents(gan.generator, (SAMPLES,), rng)
+        latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
         real = _exactly(store.images, JUDGED, rng)
         self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
         heldout = _exactly(store.heldout, JUDGED, rng) if self.has_heldout else real
-        uniforms = rng.random((JUDGED, 2, _uniforms(gan.recipe)), np.float32)
+        uniforms = rng.random((JUDGED, 2, augment.uniform_count(gan.recipe.augment.used)), np.float32)
         self.inputs = latents, real, heldout, uniforms, rng.random((DIFFERENTIATED, 1, 1, 1), np.float32)
         self.compute = backend.compiled(self._compute, gan.variables)
         self.many = _some(store.images, REAL_IMAGES, rng)
@@ -72,16 +73,18 @@ class Probe:
         judge = functools.partial(gan.discriminator, training=True)
         samples = networks.generate(gan.generator, latents, training=True)
         plain = gan.scaled(real)
-        real, fake = gan.shown(plain, samples[:JUDGED], uniforms)
-        heldout, _ = gan.shown(gan.scaled(heldout), samples[:JUDGED], uniforms)
+        real, fake = gan.augmented(plain, samples[:JUDGED], uniforms)
+        heldout, _ = gan.augmented(gan.scaled(heldout), samples[:JUDGED], uniforms)
 
         logits = {"real": judge(real), "fake": judge(fake), "heldout": judge(heldout)}
 
         def objectives(images):
             """Both in one, and after all else: JAX forbids to read statistics that a differentiated function moved."""
             between, generated = images[:DIFFERENTIATED], images[DIFFERENTIATED:]
-            shown, fake = gan.shown(real[few], generated, uniforms[few])
-            return ops.sum(judge(between)) + DIFFERENTIATED * gan.g_loss(lambda: judge(shown), judge(fake))
+            shown, fake = gan.augmented(real[few], generated, uniforms[few])
+            return ops.sum(judge(between)) + DIFFERENTIATED * gan.loss.g(
+                judge(shown) if gan.loss.g_sees_real else None, judge(fake)
+            )
 
         between = epsilon * real[few] + (1.0 - epsilon) * fake[few]
         gradients = backend.input_gradient(objectives, ops.concatenate([between, samples[few]]))
@@ -200,8 +203,3 @@ def _exactly(images: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
 
 def _scaled(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / 127.5 - 1.0
-
-
-def _uniforms(recipe) -> int:
-    used = ("flip", *recipe.augment.diffaugment, *(["ada"] if recipe.augment.ada else []))
-    return augment.uniform_count(used)

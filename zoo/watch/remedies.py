@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.recipe import Recipe
+from zoo.recipe import Ramp, Recipe, largest, scaled
 from zoo.watch.findings import Finding
 
 PUBLISHED_RATE = 2e-4  # of Adam: Radford 2016, Gulrajani 2017, Miyato 2018
@@ -50,47 +50,57 @@ def _accepted(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
     return accepted
 
 
-def _rates(recipe: Recipe, **factors: float) -> dict[str, float]:
+def _rates(recipe: Recipe, **factors: float) -> dict[str, Any]:
     """New learning rates; one far above the published is set to it, but where fine-tuning has raised it."""
     changes = {}
     for player, factor in factors.items():
         rate = getattr(recipe.optimizer, player).learning_rate
-        usual = recipe.start or recipe.model.network == "stylegan-lite" or rate < 8 * PUBLISHED_RATE
-        start = rate if usual else PUBLISHED_RATE / factor
-        changes[f"optimizer.{player}.learning_rate"] = float(f"{start * factor:.2g}")
+        usual = recipe.start or recipe.model.facts.equalised or largest(rate) < 8 * PUBLISHED_RATE
+        changes[f"optimizer.{player}.learning_rate"] = scaled(rate, factor if usual else PUBLISHED_RATE / largest(rate))
     return changes
 
 
 def _lipschitz(recipe: Recipe) -> dict[str, Any]:
-    if recipe.loss.name == "wasserstein":
+    if recipe.loss.facts.lipschitz:
         return {"loss.gradient_penalty": 10.0}
-    if recipe.model.network == "dcgan":  # its batch normalisation allows no penalty
+    if recipe.model.facts.d_batch_norm:  # which allows no penalty
         return _spectral(recipe)
     return {"loss.r1": recipe.loss.r1 or 1.0}
 
 
 def _spectral(recipe: Recipe) -> dict[str, Any]:
-    """SNGAN instead of DCGAN, as wide at 4 pixels, where SNGAN's channels are counted; DCGAN's are at half the size."""
-    if recipe.model.network != "dcgan" or recipe.start:  # weights to start from fit one network alone
+    """Another network, as wide, whose D has no batch normalisation."""
+    other = recipe.model.facts.without_batch_norm
+    if other is None or recipe.start:  # weights to start from fit one network alone
         return {}
-    widths = {
-        f"model.{player}_channels": getattr(recipe.model, f"{player}_channels") * recipe.data.resolution // 8
-        for player in ("d", "g")
+    return {f"model.{key}": value for key, value in other(recipe.model, recipe.data.resolution).items()}
+
+
+def _decaying(recipe: Recipe) -> dict[str, Any]:
+    """Learning rates that fall to zero over the run, where they are constant."""
+    rates = {player: getattr(recipe.optimizer, player).learning_rate for player in ("d", "g")}
+    return {
+        f"optimizer.{player}.learning_rate": {"from": rate, "to": 0.0}
+        for player, rate in rates.items()
+        if not isinstance(rate, Ramp)
     }
-    return {"model.network": "sngan", **widths} | ({"model.pyramid": True} if recipe.data.resolution == 32 else {})
 
 
 def _augment(recipe: Recipe) -> dict[str, Any]:
-    return {} if recipe.augment.ada or recipe.augment.diffaugment else {"augment.diffaugment": DIFFAUGMENT}
+    return {} if recipe.augment.transforms or recipe.augment.diffaugment else {"augment.diffaugment": DIFFAUGMENT}
 
 
 def _momentum(recipe: Recipe) -> dict[str, Any]:
-    target = 0.5 if recipe.model.network == "dcgan" else 0.0
+    target = recipe.model.facts.beta_1
     return {
         f"optimizer.{player}.beta_1": target
         for player in ("d", "g")
         if getattr(recipe.optimizer, player).beta_1 > target
     }
+
+
+def _doubled(number: int | Ramp) -> int | Ramp:
+    return scaled(number, 2.0) if isinstance(number, Ramp) else 2 * number
 
 
 CHANGES = {
@@ -110,14 +120,9 @@ CHANGES = {
     "collapse": lambda recipe: _rates(recipe, g=0.5) | _lipschitz(recipe),
     "mode_dropping": lambda recipe: _lipschitz(recipe) | {"schedule.batch_size": 2 * recipe.schedule.batch_size},
     "oscillation": lambda recipe: (
-        _momentum(recipe)
-        | {
-            "optimizer.d.decay": "linear",
-            "optimizer.g.decay": "linear",
-            "ema.half_life_images": 2 * recipe.ema.half_life_images,
-        }
+        _momentum(recipe) | _decaying(recipe) | {"ema.half_life_images": _doubled(recipe.ema.half_life_images)}
     ),
-    "past_best": lambda recipe: {"optimizer.d.decay": "linear", "optimizer.g.decay": "linear"},
+    "past_best": _decaying,
     "checkerboard": _spectral,
 }
 

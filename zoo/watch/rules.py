@@ -21,11 +21,12 @@ SMALL_DATA = 1_000  # images; DiffAugment (Zhao 2020) and ADA (Karras 2020) are 
 
 def _logistic(recipe: Recipe) -> bool:
     """Losses with a decision, so that an accuracy has a meaning."""
-    return recipe.loss.name in ("non-saturating", "least-squares", "hinge")
+    return recipe.loss.facts.decision is not None
 
 
 def _critic(recipe: Recipe) -> bool:
-    return recipe.loss.name == "wasserstein" and recipe.model.network != "sngan"
+    """A critic that must be Lipschitz, and is not by its layers."""
+    return recipe.loss.facts.lipschitz and not recipe.model.facts.d_lipschitz
 
 
 def _both_move(recipe: Recipe) -> bool:
@@ -34,12 +35,12 @@ def _both_move(recipe: Recipe) -> bool:
 
 
 def _not_equalised(recipe: Recipe) -> bool:
-    """StyleGAN's weights are of size one and scaled as they are used, so they move farther."""
-    return recipe.model.network != "stylegan-lite"
+    """Equalised weights are of size one and scaled as they are used, so they move farther."""
+    return not recipe.model.facts.equalised
 
 
 def _plain(recipe: Recipe) -> bool:
-    return not recipe.augment.ada and not recipe.augment.diffaugment
+    return not recipe.augment.transforms and not recipe.augment.diffaugment
 
 
 def _new(recipe: Recipe) -> bool:

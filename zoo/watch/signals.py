@@ -6,7 +6,7 @@ import bisect
 import math
 from typing import Any
 
-from zoo.recipe import Recipe
+from zoo.recipe import Recipe, largest
 
 Entry = dict[str, Any]
 
@@ -30,7 +30,7 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
     loss_change      the larger change of the two losses since the entry before
     """
     derived, past = [], _Past()
-    rates = recipe.optimizer.d.learning_rate / recipe.optimizer.g.learning_rate
+    rates = largest(recipe.optimizer.d.learning_rate) / largest(recipe.optimizer.g.learning_rate)
     expected = min(max(rates, 0.25), 4.0)
     for entry in entries:
         if type(entry.get("step")) is not int:

@@ -97,7 +97,7 @@ class ConvPool2D(keras.layers.Conv2D):
         super().__init__(filters, 3, padding="same", **{k: v for k, v in kwargs.items() if k not in _FIXED})
 
     def convolution_op(self, inputs, kernel):
-        return ops.conv(inputs, _box(kernel, 0.25), strides=2, padding="same")
+        return ops.conv(inputs, _box(kernel, 0.25), strides=2, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -182,6 +182,16 @@ class SNConvPool2D(SpectralNorm, ConvPool2D):
 
 class SNDense(SpectralNorm, keras.layers.Dense):
     """`Dense` with spectral normalisation."""
+
+
+class GlobalSumPooling2D(keras.layers.Layer):
+    """Sums each channel over the image: [N, H, W, C] -> [N, C]."""
+
+    def call(self, inputs):
+        return ops.sum(inputs, axis=(1, 2))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], input_shape[-1]
 
 
 def spectral_layers(model: keras.Model) -> list[SpectralNorm]:

@@ -16,12 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import keras
-from keras import layers, ops
-
-from zoo import backend
-from zoo.networks.parts.layers import Initializers, UpConv2D
-from zoo.recipe import Model
+from zoo.networks.parts.lazy import backend, keras, layers, own
+from zoo.networks.parts.network import Model
 
 GAIN = 2.0**0.5
 
@@ -41,11 +37,21 @@ SHAPES = {
 PYRAMID = Shape((2, 4, 8), (8, 4, 2, 1), 3)  # at 32
 
 
-def shape(model: Model, resolution: int) -> Shape:
-    return PYRAMID if model.pyramid else SHAPES[resolution]
+class ResNet(Model, frozen=True, kw_only=True):
+    """[model] of a recipe with these networks."""
+
+    pyramid: bool = False  # at 32 pixels: wider where the image is smaller, as at 64 and 128
+
+    def problem(self, resolution: int) -> str:
+        if self.pyramid and resolution != 32:
+            return "model.pyramid is for 32 pixels; at other sizes these networks are pyramids already"
+        return ""
+
+    def shape(self, resolution: int) -> Shape:
+        return PYRAMID if self.pyramid else SHAPES[resolution]
 
 
-def build_generator(model: Model, resolution: int, channels: int, init: Initializers) -> keras.Model:
+def generator(model: ResNet, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
     """z [N, latent_dim] -> images [N, H, W, C] in [-1, 1], with batch normalisation before each activation."""
 
     def norm_relu(x, name):
@@ -59,11 +65,11 @@ def build_generator(model: Model, resolution: int, channels: int, init: Initiali
     x = layers.Dense(4 * 4 * width, kernel_initializer=init.glorot_uniform(), name="project")(z)
     x = layers.Reshape((4, 4, width), name="reshape")(x)
     size = 4
-    for divisor in shape(model, resolution).g:
+    for divisor in model.shape(resolution).g:
         size, filters = 2 * size, max(1, width // divisor)
         name = f"block{size}"
         h = norm_relu(x, f"{name}_1")
-        h = UpConv2D(filters, kernel_initializer=init.glorot_uniform(GAIN), name=f"{name}_conv1")(h)
+        h = own.UpConv2D(filters, kernel_initializer=init.glorot_uniform(GAIN), name=f"{name}_conv1")(h)
         h = norm_relu(h, f"{name}_2")
         h = layers.Conv2D(
             filters, 3, padding="same", kernel_initializer=init.glorot_uniform(GAIN), name=f"{name}_conv2"
@@ -76,12 +82,12 @@ def build_generator(model: Model, resolution: int, channels: int, init: Initiali
     return keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
 
 
-def build_discriminator(
-    conv: type, conv_pool: type, dense: type, model: Model, resolution: int, channels: int, init: Initializers
+def discriminator(
+    conv: type, conv_pool: type, dense: type, model: ResNet, resolution: int, channels: int, init: own.Initializers
 ) -> keras.Model:
     """Images [N, H, W, C] -> logits [N, 1], from the given kinds of convolution, pooled convolution and dense layer."""
     image = keras.Input((resolution, resolution, channels), name="image")
-    plan = shape(model, resolution)
+    plan = model.shape(resolution)
     x, before = image, channels
     for index, divisor in enumerate(plan.d):
         first, down = index == 0, index < plan.down
@@ -108,16 +114,6 @@ def build_discriminator(
             x = conv(filters, 1, kernel_initializer=init.glorot_uniform(), name=f"{name}_shortcut")(x)
         x, before = layers.Add(name=name)([h, x]), filters
     x = layers.ReLU(name="last_relu")(x)
-    x = GlobalSumPooling2D(dtype="float32", name="sum")(x)
+    x = own.GlobalSumPooling2D(dtype="float32", name="sum")(x)
     logit = dense(1, dtype="float32", kernel_initializer=init.glorot_uniform(), name="logit")(x)
     return keras.Model(image, logit, name="discriminator")
-
-
-class GlobalSumPooling2D(layers.Layer):
-    """Sums each channel over the image: [N, H, W, C] -> [N, C]."""
-
-    def call(self, inputs):
-        return ops.sum(inputs, axis=(1, 2))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0], input_shape[-1]

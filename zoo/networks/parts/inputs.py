@@ -1,0 +1,117 @@
+"""What a generator takes: how each of its inputs is drawn in training, for a sample, on a walk and in an exported file.
+
+A generator is a Keras model with named inputs; this table has a row for each name. A network with a new kind of input
+adds a row here, and nothing else in the house has to know of it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Input:
+    """One kind of input, [N, ...] float32.
+
+    Attributes:
+        training: draws it for training, (rng, shape) -> array.
+        derived: its value for a sample, from z [N, latent_dim] and psi; None if each sample draws its own from N(0, 1).
+        walks: an interpolation moves it; every other input stays as it is on a walk.
+    """
+
+    training: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    derived: Callable[[Any, float], Any] | None = None
+    walks: bool = False
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape, np.float32)
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.random(shape, np.float32)
+
+
+def _ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+def _column(value: float, z):
+    """[N, 1] of one value, for arrays and for Keras's symbolic tensors alike."""
+    return 0.0 * z[:, :1] + value
+
+
+INPUTS = {
+    "z": Input(_normal, walks=True),
+    "noise": Input(_normal),  # noise maps of all layers
+    "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
+    "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
+    "truncation": Input(_ones, derived=lambda z, psi: _column(psi, z)),  # 1 switches it off
+}
+
+
+def draw_training(generator, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Everything that a generator takes in training, {name: float32 [*shape, ...]}."""
+    return {tensor.name: INPUTS[tensor.name].training(rng, (*shape, *tensor.shape[1:])) for tensor in generator.inputs}
+
+
+def drawn(generator) -> dict[str, tuple[int, ...]]:
+    """The inputs that differ from sample to sample, with the shape of one: {"z": (128,)}."""
+    return {tensor.name: tuple(tensor.shape[1:]) for tensor in generator.inputs if INPUTS[tensor.name].derived is None}
+
+
+class Sampler:
+    """Draws the inputs of one sample after the other; equal seeds give equal inputs, in batches of any size."""
+
+    def __init__(self, generator, seed: int) -> None:
+        self._shapes = drawn(generator)
+        self._rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in self._shapes}
+
+    def __call__(self, count: int) -> dict[str, np.ndarray]:
+        """The inputs of the next `count` samples, float32."""
+        return {
+            name: self._rngs[name].standard_normal((count, *shape), np.float32) for name, shape in self._shapes.items()
+        }
+
+
+def walk(generator, steps: int, stops: int, seed: int) -> dict[str, np.ndarray]:
+    """Inputs [steps, ...] of a closed walk through `stops` latents on the sphere: White 2016, arXiv:1609.04468."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+    inputs = {}
+    for name, shape in drawn(generator).items():
+        points = rng.standard_normal((stops, *shape), np.float32)
+        if INPUTS[name].walks:
+            places = np.arange(steps) * stops / steps
+            a = points[places.astype(int)]
+            b = points[(places.astype(int) + 1) % stops]
+            inputs[name] = slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
+        else:
+            inputs[name] = np.repeat(points[:1], steps, axis=0)
+    return inputs
+
+
+def complete(generator, inputs: dict[str, Any], truncation: float = 1.0) -> dict[str, Any]:
+    """`inputs` with what a sample derives from them; arrays or symbolic tensors, [N, ...] each."""
+    psi = float(truncation)
+    return {
+        tensor.name: inputs[tensor.name]
+        if INPUTS[tensor.name].derived is None
+        else inputs.get(tensor.name, INPUTS[tensor.name].derived(inputs["z"], psi))
+        for tensor in generator.inputs
+    }
+
+
+def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Points on the great circle from a to b, [N, Z] each; share [N, 1] in [0, 1]."""
+    cosine = (
+        np.sum(a * b, axis=-1, keepdims=True)
+        / np.linalg.norm(a, axis=-1, keepdims=True)
+        / np.linalg.norm(b, axis=-1, keepdims=True)
+    )
+    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
+    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

@@ -1,0 +1,168 @@
+"""From nested dictionaries to a checked recipe: what is wrong is said with the key, the rule and what was received."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from zoo import networks
+from zoo.files.errors import ZooError
+
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "object": "a table of keys and values",
+    "array": "a list",
+}
+BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
+OTHER_NETWORKS = {"mapping_layers": 0, "style_mixing": 0.0, "pyramid": False}  # how version 1 said "not this network"
+
+T = TypeVar("T")
+
+
+def convert(values: dict[str, Any], kind: type[T]) -> T:
+    """`values` as a msgspec structure; ZooError names the first key that is wrong."""
+    _require_finite(values, "")
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ZooError(_sentence(str(error), values, kind)) from None
+
+
+def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as version 1 wrote it, in today's keys.
+
+    Version 1 had one `[model]` for all networks, in which a key of another network had a neutral value, and the key
+    `decay` beside a learning rate, "linear" or "constant".
+    """
+    model, optimizers = values.get("model"), values.get("optimizer")
+    if isinstance(model, dict) and "network" in model:
+        config = networks.configs().get(model["network"]) if isinstance(model["network"], str) else None
+        own = config.__struct_fields__ if config else OTHER_NETWORKS
+        kept = {key: v for key, v in model.items() if key in own or OTHER_NETWORKS.get(key, object()) != v}
+        values = values | {"model": kept}
+    if isinstance(optimizers, dict):
+        values = values | {"optimizer": {name: _without_decay(adam) for name, adam in optimizers.items()}}
+    return values
+
+
+def _without_decay(adam: Any) -> Any:
+    if not isinstance(adam, dict) or adam.get("decay") not in ("constant", "linear"):
+        return adam
+    new = {key: value for key, value in adam.items() if key != "decay"}
+    if adam["decay"] == "linear":
+        new["learning_rate"] = {"from": adam.get("learning_rate"), "to": 0.0}
+    return new
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The end of an error sentence: the nearest known name, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(known) or 'none'}."
+
+
+def _require_finite(value: Any, key: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _require_finite(item, f"{key}.{name}".lstrip("."))
+    elif type(value) in (int, float) and not -1e18 < value < 1e18:
+        raise ZooError(f"{key} must be finite and below 1e18. Received: {value!r}")
+
+
+def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
+    """msgspec's message, "Expected `int` >= 1 - at `$.schedule.images`", in the words of this package."""
+    problem, _, path = message.partition(" - at ")
+    keys = re.sub(r"\[.*", "", path.strip("`").removeprefix("$")).split(".")[1:]
+    received = _at(values, keys)
+    where = ".".join(keys)
+    named = re.findall(r"`([^`]*)`", problem)
+    if "unknown field" in problem:
+        known = [struct_field for struct in _structs(kind, keys, values) for struct_field in _encoded(struct)]
+        full = f"{where}.{named[0]}".lstrip(".")
+        table = f" in [{where}] of {values['model'].get('network')}" if keys[:1] == ["model"] else ""
+        return f"unknown key {full}{table}{nearest(named[0], known)} Received: {received.get(named[0])!r}"
+    if "missing required field" in problem:
+        lacking = f"[{where}]" if where else "the recipe"
+        missing = sorted(
+            {name for struct in _structs(kind, keys, values) for name in _required(struct)} - set(received)
+        )
+        return f"{lacking} lacks {', '.join(missing or named)}. Received: {sorted(received)}"
+    choices = _choices(kind, keys, values)
+    if choices:
+        return f"{where} must be one of {', '.join(map(repr, choices))}. Received: {received!r}"
+    kinds = [KINDS.get(name, name) for name in named[0].split(" | ") if name != "null"] if named else [problem]
+    bound = re.search(r"` ([<>]=?) (\S+)$", problem)
+    if bound and type(received) in (int, float):
+        limit = bound[2].removesuffix(".0")
+        return f"{where} must be {BOUNDS[bound[1]]} {limit}. Received: {received!r}"
+    if named == ["object"] or kinds == ["a table of keys and values"]:
+        return f"[{where}] must be a table of keys and values. Received: {received!r}"
+    return f"{where} must be {' or '.join(dict.fromkeys(kinds))}. Received: {received!r}"
+
+
+def _at(values: Any, keys: list[str]) -> Any:
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def _kinds(kind: Any, keys: list[str], values: dict[str, Any]) -> list[Any]:
+    """The types that the value at `keys` may have, out of unions and annotations."""
+    kinds = _alternatives(kind)
+    for depth, key in enumerate(keys):
+        structs = [struct for struct in kinds if _is_struct(struct) and _tagged(struct, _at(values, keys[:depth]))]
+        kinds = []
+        for struct in structs:
+            hints = get_type_hints(get_origin(struct) or struct, include_extras=True)
+            names = dict(zip(_encoded(struct), (get_origin(struct) or struct).__struct_fields__, strict=True))
+            if names.get(key) in hints:
+                kinds += _alternatives(hints[names[key]])
+    return kinds
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    if get_origin(kind) is Annotated:
+        return _alternatives(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        return [part for item in get_args(kind) for part in _alternatives(item)]
+    return [kind]
+
+
+def _is_struct(kind: Any) -> bool:
+    kind = get_origin(kind) or kind
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _tagged(struct: Any, value: Any) -> bool:
+    config = (get_origin(struct) or struct).__struct_config__
+    return not config.tag_field or (isinstance(value, dict) and value.get(config.tag_field) == config.tag)
+
+
+def _structs(kind: Any, keys: list[str], values: dict[str, Any]) -> list[Any]:
+    found = [struct for struct in _kinds(kind, keys, values) if _is_struct(struct)]
+    return [struct for struct in found if _tagged(struct, _at(values, keys))] or found
+
+
+def _encoded(struct: Any) -> tuple[str, ...]:
+    return (get_origin(struct) or struct).__struct_encode_fields__
+
+
+def _required(struct: Any) -> list[str]:
+    return [item.encode_name for item in msgspec.structs.fields(get_origin(struct) or struct) if item.required]
+
+
+def _choices(kind: Any, keys: list[str], values: dict[str, Any]) -> list[Any]:
+    """The values that a key may have, if it is one of a few."""
+    if keys[-1:] == ["network"]:
+        return list(networks.NAMES)
+    kinds = _kinds(kind, keys, values)
+    kinds = [get_args(item)[0] if get_origin(item) is tuple else item for item in kinds]
+    if not kinds or any(get_origin(item) is not Literal for item in kinds):
+        return []
+    return [choice for item in kinds for choice in get_args(item)]

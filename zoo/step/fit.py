@@ -1,0 +1,43 @@
+"""Images as Keras's `fit` takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from zoo.data import Batches
+from zoo.files.errors import ZooError
+from zoo.step import noise
+
+if TYPE_CHECKING:
+    from zoo.step.gan import GAN
+
+
+class Steps(keras.utils.PyDataset):
+    """The batches of `GAN.fit`: real images in the order of each epoch, with the noise of each step."""
+
+    def __init__(self, gan: GAN, images: np.ndarray) -> None:
+        super().__init__()
+        data = gan.recipe.data
+        shape = (data.resolution, data.resolution, data.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) < gan.recipe.schedule.images_per_step:
+            raise ZooError(
+                f"fit takes uint8 images [N, {', '.join(map(str, shape))}], at least those of one step, "
+                f"{gan.recipe.schedule.images_per_step}. Received: {images.dtype} {images.shape}"
+            )
+        self._gan, self._first = gan, int(np.asarray(gan.step))
+        plan = gan.recipe.schedule
+        self._batches = Batches(images, seed=gan.recipe.seed, batch_size=plan.batch_size, d_steps=plan.d_steps)
+        self._length, self._epoch = len(images) // plan.images_per_step, 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+
+    def __getitem__(self, index: int) -> tuple[dict]:
+        step = self._first + self._epoch * self._length + index
+        return ({"real": self._batches[step], **noise.batch(self._gan.recipe, self._gan.generator, step)},)
