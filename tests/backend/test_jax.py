@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 
@@ -56,7 +57,7 @@ for values in json.loads(sys.argv[2]):
                                                  for variable, start in zip(trained, before)])
 np.savez(sys.argv[1], **arrays)
 """
-SIZES = {"dcgan": (4, 16), "wgan-gp": (8, 16), "sngan": (8, 16), "stylegan-lite": (1, 8)}  # channels, batch
+SIZES = dict.fromkeys(networks.NAMES, (8, 16)) | {"dcgan": (4, 16), "stylegan-lite": (1, 8)}  # channels, batch
 
 RUNS = """
 import sys

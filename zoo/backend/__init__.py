@@ -43,6 +43,7 @@ Engine = chosen.Engine
 compiled = chosen.compiled
 conv_transpose = chosen.conv_transpose
 devices = chosen.devices
+grouped_conv = chosen.grouped_conv
 input_gradient = chosen.input_gradient
 is_chief = chosen.is_chief
 replicas = chosen.replicas
@@ -55,6 +56,7 @@ __all__ = [
     "compiled",
     "conv_transpose",
     "devices",
+    "grouped_conv",
     "input_gradient",
     "is_chief",
     "replicas",

@@ -69,6 +69,11 @@ def _conv_transpose_backward(saved, gradient):
 conv_transpose.defvjp(lambda x, kernel: (conv_transpose(x, kernel), (x, kernel)), _conv_transpose_backward)
 
 
+def grouped_conv(x, kernel, groups: int):
+    """A convolution of stride 1 in groups: images [N, H, W, C], kernel [k, k, C / groups, out] to [N, H, W, out]."""
+    return keras.ops.conv(x, kernel, padding="same", data_format="channels_last")
+
+
 def compiled(function, state: list):
     """`function(*arrays)`, compiled, where `state` lists every variable that it reads; what it assigns is forgotten."""
 

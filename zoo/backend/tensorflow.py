@@ -40,6 +40,16 @@ def conv_transpose(x, kernel):
     return keras.ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
 
 
+def grouped_conv(x, kernel, groups: int):
+    """A convolution of stride 1 in groups: images [N, H, W, C], kernel [k, k, C / groups, out] to [N, H, W, out]."""
+    if groups > 1 and not tf.config.list_physical_devices("GPU"):  # whose gradients of grouped convolutions are slow
+        size, _, width, filters = kernel.shape
+        blocks = tf.reshape(kernel, (size, size, width, groups, filters // groups))
+        same = tf.eye(groups, dtype=kernel.dtype)
+        kernel = tf.reshape(tf.einsum("ijcgo,hg->ijhcgo", blocks, same), (size, size, groups * width, filters))
+    return keras.ops.conv(x, kernel, padding="same", data_format="channels_last")
+
+
 def compiled(function, state: list):
     """`function(*arrays)`, compiled. What it assigns to variables is forgotten; `state` is for JAX.
 

@@ -22,7 +22,6 @@ from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_writable
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
-from zoo.networks.parts.layers import UpConv2D
 from zoo.networks.parts.variables import assign, by_path
 
 logger = logging.getLogger("ganzoo")
@@ -153,7 +152,7 @@ WRITERS = {"checkpoint": _checkpoint, "keras": _keras, "onnx": _onnx, "savedmode
 
 
 def plain(model: keras.Model) -> keras.Model:
-    """The same function in layers that come with Keras; `UpConv2D` becomes a 4 x 4 `Conv2DTranspose`.
+    """The same function in layers that come with Keras; a layer of ours that has such a twin names it in `plain`.
 
     Raises:
         ZooError: the model has other layers of our own.
@@ -161,7 +160,7 @@ def plain(model: keras.Model) -> keras.Model:
     own = {
         type(layer).__name__
         for layer in model.layers
-        if type(layer) is not UpConv2D and not type(layer).__module__.startswith("keras.")
+        if not hasattr(layer, "plain") and not type(layer).__module__.startswith("keras.")
     }
     if own:
         others = " or ".join(format for format in WRITERS if format != "keras")
@@ -172,24 +171,13 @@ def plain(model: keras.Model) -> keras.Model:
     twin = keras.models.clone_model(model, clone_function=_plain_layer)
     for layer in model.layers:
         weights = layer.get_weights()
-        if type(layer) is UpConv2D:
-            weights[0] = UpConv2D.transposed_kernel(weights[0])
-        twin.get_layer(layer.name).set_weights(weights)
+        twin.get_layer(layer.name).set_weights(layer.plain_weights(weights) if hasattr(layer, "plain") else weights)
     return twin
 
 
 def _plain_layer(layer: keras.Layer) -> keras.Layer:
-    if type(layer) is UpConv2D:
-        return keras.layers.Conv2DTranspose(
-            layer.filters,
-            4,
-            strides=2,
-            padding="same",
-            use_bias=layer.use_bias,
-            activation=layer.activation,
-            kernel_initializer="zeros",
-            name=layer.name,
-        )
+    if hasattr(layer, "plain"):
+        return layer.plain()
     config = layer.get_config()
     return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
 
