@@ -162,7 +162,7 @@ class Engine:
         return self._functions[players](self._distribute(batch))
 
     def sync(self) -> None:
-        """Nothing: the GAN's variables are always up to date."""
+        """Does nothing, since the GAN's variables are always up to date."""
 
     def read(self, variable) -> float:
         """The value of a scalar variable now."""

@@ -55,8 +55,9 @@ _BOX = np.kron(_ROWS, _ROWS)  # [4 * 4, 3 * 3]
 
 
 def _box(kernel, height: float = 1.0):
-    """Convolves a kernel [3, 3, ...] with a 2 x 2 box: [4, 4, ...]. As a product, its gradient is one too.
+    """Convolves a kernel [3, 3, ...] with a 2 x 2 box: [4, 4, ...].
 
+    Written as a matrix product, so that its gradient is a matrix product.
     (Scaled afterwards, XLA does not recognise the gradient of a strided convolution on a GPU, and multiplies zeros.)
     """
     rows = ops.matmul(ops.cast(height * _BOX, kernel.dtype), ops.reshape(kernel, (9, -1)))

@@ -220,7 +220,7 @@ class MinibatchStd(layers.Layer):
 
     def call(self, x):
         count, (height, width, channels) = ops.shape(x)[0], x.shape[1:]
-        group = (count | 4) & -(count | 4)  # gcd(N, 4), the lowest bit set, for numbers and tensors alike
+        group = _gcd_with_4(count)
         grouped = ops.reshape(ops.cast(x, "float32"), (-1, group, height, width, channels))
         std = ops.sqrt(ops.var(grouped, axis=1, keepdims=True) + 1e-8)
         std = ops.mean(std, axis=(2, 3, 4), keepdims=True)
@@ -229,3 +229,8 @@ class MinibatchStd(layers.Layer):
 
     def compute_output_shape(self, x_shape):
         return *x_shape[:-1], x_shape[-1] + 1
+
+
+def _gcd_with_4(count):
+    """The greatest common divisor of a whole number and 4, for numbers and tensors alike: the lowest bit of count | 4."""
+    return (count | 4) & -(count | 4)
