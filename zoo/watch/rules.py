@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zoo.recipe import Recipe
+from zoo.watch import conditions
 from zoo.watch.findings import ABOVE, BELOW, Finding, Rule, judge
 from zoo.watch.signals import Entry, derive
 
@@ -18,74 +19,6 @@ EXACT = "by definition: weights that do not move at all"
 UNTESTED = "chosen, not calibrated: no run of the benchmark is broken in this way"
 SMALL_DATA = 1_000  # images; DiffAugment (Zhao 2020) and ADA (Karras 2020) are for sets of hundreds and thousands
 
-
-def _logistic(recipe: Recipe) -> bool:
-    """Losses with a decision, so that an accuracy has a meaning."""
-    return recipe.loss.facts.decision is not None
-
-
-def _critic(recipe: Recipe) -> bool:
-    """A critic that must be Lipschitz, and is not by its layers."""
-    return recipe.loss.facts.lipschitz and not recipe.model.facts.d_lipschitz
-
-
-def _both_move(recipe: Recipe) -> bool:
-    """In every step, so that a player that rests is broken."""
-    return not recipe.schedule.d_period and not recipe.schedule.wait_above
-
-
-def _not_equalised(recipe: Recipe) -> bool:
-    """Equalised weights are of size one and scaled as they are used, so they move farther."""
-    return not recipe.model.facts.equalised
-
-
-def _plain(recipe: Recipe) -> bool:
-    return not recipe.augment.transforms and not recipe.augment.diffaugment
-
-
-def _new(recipe: Recipe) -> bool:
-    """The first samples come from initial weights, and not from a checkpoint that drew other images."""
-    return not recipe.start
-
-
-def _new_and_plain(recipe: Recipe) -> bool:
-    """Fine-tuning augments for itself, where few images are shown often."""
-    return _new(recipe) and _plain(recipe)
-
-
-def _new_and_not_equalised(recipe: Recipe) -> bool:
-    """StyleGAN's first samples are three times as strong as images, and it trains well from there."""
-    return _new(recipe) and _not_equalised(recipe)
-
-
-def _at_start(entry: Entry) -> bool:
-    return entry["step"] == 0
-
-
-def _g_moves(entry: Entry) -> bool:
-    return entry["g_step"] > 0
-
-
-def _outpaced(entry: Entry) -> bool:
-    """D has work to do, since it does not tell all apart, and the generator moves no faster than usual."""
-    return entry["g_step"] < G_STEP and entry.get("separation", 0.0) < 0.9
-
-
-def _so_trained(entry: Entry) -> bool:
-    """D rates them so in its own update too."""
-    return entry.get("gap", -1.0) < 0
-
-
-def _apart(entry: Entry) -> bool:
-    """D's own update sees a difference that is more than noise."""
-    return abs(entry["gap"]) > entry.get("probe_spread", 0.0)
-
-
-def _separated(entry: Entry) -> bool:
-    return entry.get("separation", 0.0) > 0.99
-
-
-G_STEP = 2.8e-3  # calibrated
 
 RULES: tuple[Rule, ...] = (
     Rule("non_finite", "stop", "a value is not finite", "non_finite", ABOVE, 0.5, 1, "published: compare_gan", 0.75),
@@ -113,7 +46,7 @@ RULES: tuple[Rule, ...] = (
         1,
         CALIBRATED,
         0.75,
-        also=_at_start,
+        also=conditions.at_start,
     ),
     Rule(
         "huge_start",
@@ -125,8 +58,8 @@ RULES: tuple[Rule, ...] = (
         1,
         UNTESTED,
         0.5,
-        where=_new_and_not_equalised,
-        also=_at_start,
+        where=conditions.new_and_not_equalised,
+        also=conditions.at_start,
     ),
     Rule(
         "huge_start",
@@ -138,10 +71,21 @@ RULES: tuple[Rule, ...] = (
         1,
         CALIBRATED,
         0.75,
-        where=_new,
-        also=_at_start,
+        where=conditions.new,
+        also=conditions.at_start,
     ),
-    Rule("d_frozen", "stop", "D's weights do not move", "d_update", BELOW, 1e-8, 2, EXACT, 0.75, where=_both_move),
+    Rule(
+        "d_frozen",
+        "stop",
+        "D's weights do not move",
+        "d_update",
+        BELOW,
+        1e-8,
+        2,
+        EXACT,
+        0.75,
+        where=conditions.both_move,
+    ),
     Rule(
         "g_frozen",
         "stop",
@@ -152,7 +96,7 @@ RULES: tuple[Rule, ...] = (
         2,
         EXACT,
         0.75,
-        where=_both_move,
+        where=conditions.both_move,
     ),
     Rule(
         "data_shift",
@@ -175,7 +119,7 @@ RULES: tuple[Rule, ...] = (
         1,
         "published: Karras 2020, arXiv:2006.06676, and Zhao 2020, arXiv:2006.10738",
         0.75,
-        where=_new_and_plain,
+        where=conditions.new_and_plain,
     ),
     Rule(
         "momentum",
@@ -194,11 +138,11 @@ RULES: tuple[Rule, ...] = (
         "the generator moves too far in a step",
         "g_step",
         ABOVE,
-        G_STEP,
+        conditions.G_STEP,
         2,
         CALIBRATED,
         0.75,
-        where=_not_equalised,
+        where=conditions.not_equalised,
     ),
     Rule(
         "d_too_fast",
@@ -210,8 +154,8 @@ RULES: tuple[Rule, ...] = (
         2,
         CALIBRATED,
         0.8,
-        where=_both_move,
-        also=_g_moves,
+        where=conditions.both_move,
+        also=conditions.g_moves,
     ),
     Rule(
         "d_weak",
@@ -223,8 +167,8 @@ RULES: tuple[Rule, ...] = (
         2,
         CALIBRATED,
         0.75,
-        where=_both_move,
-        also=_outpaced,
+        where=conditions.both_move,
+        also=conditions.outpaced,
     ),
     Rule(
         "swapped",
@@ -236,7 +180,7 @@ RULES: tuple[Rule, ...] = (
         4,
         CALIBRATED,
         0.75,
-        also=_so_trained,
+        also=conditions.so_trained,
     ),
     Rule(
         "not_lipschitz",
@@ -248,7 +192,7 @@ RULES: tuple[Rule, ...] = (
         3,
         CALIBRATED,
         0.67,
-        where=_critic,
+        where=conditions.critic,
     ),
     Rule(
         "batch_statistics",
@@ -260,7 +204,7 @@ RULES: tuple[Rule, ...] = (
         3,
         CALIBRATED,
         0.75,
-        also=_apart,
+        also=conditions.apart,
     ),
     Rule(
         "d_wins",
@@ -272,8 +216,8 @@ RULES: tuple[Rule, ...] = (
         3,
         CALIBRATED,
         0.5,
-        where=_logistic,
-        also=_separated,
+        where=conditions.logistic,
+        also=conditions.separated,
     ),
     Rule(
         "memorised",
@@ -285,7 +229,7 @@ RULES: tuple[Rule, ...] = (
         6,
         "chosen, not calibrated: near 1, complete overfitting (Karras 2020, arXiv:2006.06676)",
         0.5,
-        also=_separated,
+        also=conditions.separated,
     ),
     Rule("memorised", "warn", "D knows the training images by heart", "memorised", ABOVE, 0.75, 4, UNTESTED, 0.5),
     Rule(
@@ -313,7 +257,7 @@ RULES: tuple[Rule, ...] = (
         6,
         "published: Google's course on GANs names an accuracy of 50 %",
         0.5,
-        where=_logistic,
+        where=conditions.logistic,
         also=lambda entry: entry["separation"] > 0.45 and entry.get("empty_bins", 0) > 0.3,
     ),
     Rule(

@@ -232,5 +232,5 @@ class MinibatchStd(layers.Layer):
 
 
 def _gcd_with_4(count):
-    """The greatest common divisor of a whole number and 4, for numbers and tensors alike: the lowest bit of count | 4."""
+    """The greatest common divisor of a count and 4, for numbers and tensors alike: the lowest bit of count | 4."""
     return (count | 4) & -(count | 4)
