@@ -1,7 +1,9 @@
+import struct
+
 import numpy as np
 import pytest
 from making import noise, save
-from PIL import Image
+from PIL import Image, ImageCms
 
 
 def test_pad_centres_on_zeros(only):
@@ -121,3 +123,89 @@ def test_conversion_is_said_once_with_counts(tmp_path, prepare):
     assert grey.images.shape == (4, 8, 8, 1)
     prepare(tmp_path / "mixed", channels=1)
     assert len(prepare.said) == 1
+
+
+# --- one image: colour profiles ---
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def profile(**primaries):
+    """The profile of sRGB with other primaries, `rXYZ=(X, Y, Z)` under D50."""
+    content = bytearray(SRGB)
+    for i in range(struct.unpack(">I", content[128:132])[0]):
+        tag, offset, _ = struct.unpack(">4sII", content[132 + 12 * i : 144 + 12 * i])
+        if (name := tag.decode()) in primaries:
+            content[offset + 8 : offset + 20] = struct.pack(">3i", *(round(65536 * x) for x in primaries[name]))
+    return bytes(content)
+
+
+RED, GREEN, BLUE = (0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)
+P3 = [(0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)]
+
+
+def to_srgb(colour, primaries):
+    """What a colour of 0..255 is in sRGB, by the definition: linear light, XYZ under D50, and back."""
+    values = np.asarray(colour) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    linear = np.linalg.solve(np.array([RED, GREEN, BLUE]).T, np.array(primaries).T @ linear).clip(0, 1)
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("primaries", [P3, [BLUE, GREEN, RED]], ids=["P3", "swapped"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+def test_colours_with_a_profile_become_srgb(only, prepare, primaries, suffix):
+    icc = profile(**dict(zip(("rXYZ", "gXYZ", "bXYZ"), primaries, strict=True)))
+    options = {"icc_profile": icc} | {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(suffix, {})
+    stored = only(np.full((8, 8, 3), (180, 100, 60), np.uint8), f"a.{suffix}", options)
+    np.testing.assert_allclose(stored[4, 4], to_srgb((180, 100, 60), primaries), atol=2)
+    assert prepare.said == ["1 of 1 images had a colour profile and were converted to sRGB"]
+
+
+def test_the_profile_of_srgb_changes_nothing(only, prepare):
+    pixels = noise(8, 8, 3)
+    np.testing.assert_array_equal(only(pixels, options={"icc_profile": SRGB}), pixels)
+    assert prepare.said == []
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA"])
+def test_a_profile_applies_in_every_mode(only, mode):
+    swapped = profile(rXYZ=BLUE, bXYZ=RED)
+    image = Image.new("RGB", (8, 8), (200, 200, 200) if mode[0] == "L" else (230, 40, 20))
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    if mode[-1] == "A":
+        image.putalpha(Image.fromarray(np.tile(np.array([255, 0], np.uint8), (8, 4))))
+    stored = only(image, options={"icc_profile": swapped})
+    grey = mode[0] == "L"
+    np.testing.assert_allclose(stored[0, 0], (200, 200, 200) if grey else (20, 40, 230), atol=2)
+    if mode[-1] == "A":
+        np.testing.assert_array_equal(stored[0, 1], 255)
+
+
+@pytest.mark.parametrize("icc", [b"no profile", SRGB[:200], SRGB.replace(b"RGB XYZ ", b"CMYKLab ")])
+def test_a_profile_that_does_not_fit_is_said(only, prepare, icc):
+    pixels = noise(8, 8, 3)
+    np.testing.assert_array_equal(only(pixels, options={"icc_profile": icc}), pixels)
+    assert prepare.said == ["1 of 1 images had a colour profile that does not fit them, and were taken for sRGB"]
+
+
+def test_opaque_alpha_is_no_change(only, prepare):
+    pixels = noise(8, 8, 4)
+    pixels[..., 3] = 255
+    np.testing.assert_array_equal(only(pixels), pixels[..., :3])
+    assert prepare.said == []
+
+
+def linear_grey():
+    """A profile of grey images in linear light: a header, a white point and a curve that is straight."""
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 0)
+    tags = struct.pack(">I4sII4sII", 2, b"wtpt", 156, 20, b"kTRC", 176, 12)
+    body = SRGB[4:8] + struct.pack(">I", 0x02100000) + b"mntrGRAYXYZ " + SRGB[24:128] + tags + white + curve
+    return struct.pack(">I", 4 + len(body)) + body
+
+
+def test_a_grey_profile(only):
+    stored = only(np.full((8, 8), 55, np.uint8), channels=1, options={"icc_profile": linear_grey()})
+    np.testing.assert_allclose(stored, 128, atol=1)  # 55/255 of the light is 128/255 in sRGB

@@ -12,6 +12,7 @@ from making import noise, save
 
 from zoo import data
 from zoo.data import store as stores
+from zoo.files.errors import ZooError
 
 
 @pytest.fixture
@@ -88,6 +89,60 @@ def test_damaged_store_is_named(prepare, numbered):
     os.truncate(store.path / "images.bin", 10)
     with pytest.raises(ValueError, match=r"damaged image store.*Received: .*numbered"):
         prepare(store.source, channels=1)
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("file", "place"), [("images.bin", 0), ("images.bin", -1), ("labels.npy", -8)])
+def test_one_flipped_bit_is_found_when_the_store_is_opened(prepare, numbered, file, place):
+    store = prepare(numbered(60), channels=1)
+    flip(store.path / file, place)
+    with pytest.raises(ZooError, match=rf"damaged image store: {file} .*Delete it\. Received: .*numbered"):
+        prepare(store.source, channels=1)
+    flip(store.path / file, place)
+    assert prepare(store.source, channels=1).fingerprint == store.fingerprint
+
+
+def rewrite(store, **values):
+    record = json.loads((store.path / "store.json").read_text())
+    record = {name: value for name, value in (record | values).items() if value is not None}
+    (store.path / "store.json").write_text(json.dumps(record))
+
+
+def test_a_changed_class_is_found_and_a_store_without_its_digest_opens(prepare, numbered):
+    store = prepare(numbered(60), channels=1)
+    rewrite(store, classes=["other"])
+    with pytest.raises(ZooError, match=r"classes in store\.json are not as they were written"):
+        prepare(store.source, channels=1)
+    rewrite(store, classes=[], labels_sha256=None)  # as stores were before
+    assert prepare(store.source, channels=1).fingerprint == store.fingerprint
+
+
+@pytest.mark.parametrize("value", [-1, 2**31, 2**70, 1.5, "60", [60], {}, True])
+@pytest.mark.parametrize("name", ["images", "heldout", "resolution", "channels", "labels", "classes", "skipped"])
+def test_wrong_values_in_the_record_are_one_line(prepare, numbered, name, value):
+    store = prepare(numbered(60), channels=1)
+    if (name, value) == ("labels", True):
+        value = None
+    rewrite(store, **{name: value})
+    with pytest.raises(ZooError, match=r"damaged image store: .*Delete it\. Received: '.*numbered") as caught:
+        prepare(store.source, channels=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"3", b"[]", b"\xff", b"[" * 100_000, b'{"a": ' * 100_000], ids=range(6))
+def test_wrong_forms_of_the_record_are_one_line(prepare, numbered, tmp_path, monkeypatch, content):
+    store = prepare(numbered(60), channels=1)
+    (store.path / "store.json").write_bytes(content)
+    with pytest.raises(ZooError, match=r"damaged image store: .*Received: '.*store\.json'"):
+        prepare(store.source, channels=1)
+    monkeypatch.setattr(stores, "find_spec", lambda name: None)  # where copied stores are looked through
+    with pytest.raises(ZooError, match="reading TFDS needs tensorflow"):
+        prepare("tfds:toy", channels=1)
 
 
 def test_killed_preparation_leaves_no_store(tmp_path, prepare, numbered):

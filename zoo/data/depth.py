@@ -32,7 +32,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def is_deep_colour(image: Image.Image) -> bool:
-    """Whether a file has 16 bits per colour, of which Pillow keeps the upper 8."""
+    """Whether a file, not loaded yet, has 16 bits per colour, of which Pillow keeps the upper 8."""
     return not is_deep(image) and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
@@ -48,8 +48,8 @@ def needs_white(image: Image.Image) -> bool:
 
 def value_range(image: Image.Image, name: str) -> Range:
     """The range of an image that needs white; that of 16-bit colours is known up to 255."""
-    values = np.asarray(image)
-    if is_deep_colour(image):
+    colour, values = is_deep_colour(image), np.asarray(image)
+    if colour:
         return Range(0, 256 * int(values.max()) + 255, False, name)
     return Range(values.min(), values.max(), image.mode == "F", name)
 
@@ -85,16 +85,18 @@ def find_white(ranges: Iterable[Range]) -> float:
     return possible[0]
 
 
+def require_all_bits(white: float) -> None:
+    """Raises ZooError if only 8 bits are kept of 16-bit colours that do not use them all."""
+    if white != WHITES[-1]:
+        raise ZooError(f"colours of 16 bits are read with 65535 for white, not {white:g}: save it with 8 bits")
+
+
 def to_8_bits(image: Image.Image, white: float) -> Image.Image:
     """The image with 255 for `white` and what is above it.
 
     Raises:
-        ZooError: values below 0, or some that are no numbers; or 16-bit colours and another white than 65535.
+        ZooError: values below 0, or some that are no numbers.
     """
-    if is_deep_colour(image):
-        if white != WHITES[-1]:
-            raise ZooError(f"colours of 16 bits are read with 65535 for white, not {white:g}: save it with 8 bits")
-        return image
     values = np.asarray(image)
     if not (values.min() >= 0 and np.isfinite(values.max())):
         raise ZooError("it holds values below 0, or some that are no numbers")

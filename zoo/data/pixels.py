@@ -10,6 +10,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from zoo.data import depth
 
+SCALED = "had more than 8 bits per value and were scaled to 8"
 SAME_COLOUR = 2  # levels of 255; two tables of the same curve differ as much
 
 
@@ -35,14 +36,17 @@ def unscaled(image: Image.Image, white: float) -> tuple[np.ndarray, list[str]]:
 def _plain(image: Image.Image, white: float) -> tuple[Image.Image, list[str]]:
     """The image upright, in sRGB, with 8 bits per value, on white, and its changes. Grey ones have mode "1" or "L"."""
     changes, profile = [], image.info.get("icc_profile")
+    if depth.is_deep_colour(image):
+        depth.require_all_bits(white)
+        changes.append(SCALED)
     ImageOps.exif_transpose(image, in_place=True)
-    if depth.is_deep(image) or depth.is_deep_colour(image):
+    if depth.is_deep(image):
         image = depth.to_8_bits(image, white)
-        changes.append("had more than 8 bits per value and were scaled to 8")
+        changes.append(SCALED)
     grey, alpha = image.mode in ("1", "L", "LA", "La"), None
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        alpha = image.getchannel("A") if image.getextrema()[3][0] < 255 else None
+        alpha = image.getchannel("A") if image.getchannel("A").getextrema()[0] < 255 else None
         image = image.convert("RGB")
     if profile:
         try:
@@ -50,7 +54,7 @@ def _plain(image: Image.Image, white: float) -> tuple[Image.Image, list[str]]:
             changes += ["had a colour profile and were converted to sRGB"] if changed else []
         except (ImageCms.PyCMSError, KeyError, OSError, ValueError):
             changes.append("had a colour profile that does not fit them, and were taken for sRGB")
-    if alpha:
+    if alpha is not None:
         image = image.convert("RGB")
         image.putalpha(alpha)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import time
@@ -212,6 +213,8 @@ def _open(path: Path, source: str) -> Store:
     record = _record(path)
     try:
         shape = (record.images + record.heldout, record.resolution, record.resolution, record.channels)
+        if (path / "images.bin").stat().st_size != math.prod(shape):
+            raise ValueError(f"images.bin is not of the size of {shape} images")
         images = np.memmap(path / "images.bin", np.uint8, "r", shape=shape)
         labels = np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False) if record.labels else None
         if _fingerprint(path, record) != record.fingerprint:
