@@ -25,6 +25,7 @@ from zoo.files.text import printable
 logger = logging.getLogger("ganzoo")
 
 PIXELS_AT_ONCE = 2**27  # that are decoded at a time: 4 bytes each, and a copy or two
+BLOCK_BYTES = 2**26  # of memory for an image: above 2**25, glibc gives it back at once, and no thread keeps it
 CHUNK, CHUNK_BYTES = 64, 2**26
 WHITE_UNKNOWN = "what is white is not known yet"
 
@@ -167,14 +168,16 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 @contextmanager
 def _pillow_settings() -> Iterator[None]:
     """A huge image is an error, not a warning. A PNG may carry megabytes of text, as image generators write it."""
-    most = PngImagePlugin.MAX_TEXT_CHUNK
+    text, block = PngImagePlugin.MAX_TEXT_CHUNK, Image.core.get_block_size()
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+    Image.core.set_block_size(BLOCK_BYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
-        PngImagePlugin.MAX_TEXT_CHUNK = most
+        PngImagePlugin.MAX_TEXT_CHUNK = text
+        Image.core.set_block_size(block)
 
 
 class _Budget:

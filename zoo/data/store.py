@@ -223,7 +223,7 @@ def _open(path: Path, source: str) -> Store:
             raise ValueError(f"labels.npy has the shape {labels.shape}")
         if record.labels_sha256 not in (None, _labels_sha256(path, record)):
             raise ValueError("labels.npy or the classes in store.json are not as they were written")
-    except (OSError, ValueError, OverflowError, EOFError) as error:
+    except Exception as error:  # NumPy raises nearly anything
         raise _damaged(path, error) from error
     n = record.images
     labels = (None, None) if labels is None else (labels[:n], labels[n:])

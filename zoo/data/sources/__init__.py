@@ -55,13 +55,16 @@ def _path(source: str | os.PathLike[str]) -> Path:
 
 def _kind(file: Path) -> str | None:
     """What a file is, by its content; a damaged one by its suffix, for an error that says more."""
-    with file.open("rb") as content:
-        if content.read(6) == b"\x93NUMPY":
-            return "array"
+    try:
+        with file.open("rb") as content:
+            if content.read(6) == b"\x93NUMPY":
+                return "array"
+    except OSError as error:
+        raise ZooError(f"the data source cannot be read ({error.strerror}). Received: {str(file)!r}") from error
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
         only_arrays = names and all(name.endswith(".npy") for name in names)
         return "array" if only_arrays or file.suffix.lower() == ".npz" else "zip"
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except Exception:  # zipfile raises nearly anything
         return {".npz": "array", ".npy": "array", ".zip": "zip"}.get(file.suffix.lower())

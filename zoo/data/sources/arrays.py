@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from PIL import Image
 
 from zoo.data.sources.base import Content, Item, Source, array_item
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 IMAGES = ("images", "x_train", "x", "arr_0")
 LABELS = ("labels", "y_train", "y", "arr_1")
@@ -34,7 +34,7 @@ def array_source(path: Path) -> Source:
 def _open_npy(path: Path) -> Iterator[Content]:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy raises nearly anything
         raise _damaged(path, error) from error
     _require_images(images.shape, images.dtype, path)
     yield Content(len(images), lambda: (array_item(f"image {i}", image) for i, image in enumerate(images)), [], {})
@@ -44,7 +44,7 @@ def _open_npy(path: Path) -> Iterator[Content]:
 def _open_npz(path: Path) -> Iterator[Content]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except Exception as error:  # zipfile raises nearly anything
         raise _damaged(path, error) from error
     with archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist()}
@@ -98,8 +98,8 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[tuple[t
             yield shape, dtype, fortran and len(shape) > 1, file
     except ZooError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise _damaged(path, error) from error  # RuntimeError: encrypted, or packed in an unknown way
+    except Exception as error:  # zipfile and NumPy raise nearly anything
+        raise _damaged(path, error) from error
 
 
 def _require_images(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
@@ -124,4 +124,4 @@ def _require_images(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None
 
 
 def _damaged(path: Path, error: Exception) -> ZooError:
-    return ZooError(f"not made by np.savez or np.save, or damaged: {error}. Received: {str(path)!r}")
+    return ZooError(f"not made by np.savez or np.save, or damaged: {printable(str(error))}. Received: {str(path)!r}")

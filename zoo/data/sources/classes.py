@@ -66,8 +66,8 @@ def by_table(content: bytes, path: str, images: list[str]) -> Labelled | None:
         labels = msgspec.json.decode(content, type=_Table).labels
     except (ValueError, RecursionError) as error:
         raise ZooError(
-            f'not as the StyleGAN tools write it, {{"labels": [[name, class], ...]}}: {error}; correct or remove it. '
-            f"Received: {path!r}"
+            f'not as the StyleGAN tools write it, {{"labels": [[name, class], ...]}}: {printable(str(error))}; '
+            f"correct or remove it. Received: {path!r}"
         ) from error
     if labels is msgspec.UNSET:
         return None

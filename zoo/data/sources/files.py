@@ -17,6 +17,7 @@ from PIL import Image
 from zoo.data.sources.base import Content, Item, Source
 from zoo.data.sources.classes import TABLE, by_folders, by_table, some
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 logger = logging.getLogger("ganzoo")
 
@@ -57,8 +58,8 @@ def archive_source(path: Path, part: str = "") -> Source:
     def opened() -> Iterator[Content]:
         try:
             archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise ZooError(f"the zip archive is damaged: {error}. Received: {str(path)!r}") from error
+        except Exception as error:  # zipfile raises nearly anything
+            raise ZooError(f"the zip archive is damaged: {printable(str(error))}. Received: {str(path)!r}") from error
         with archive:
             yield _content(os.path.join(path, part), _archive(archive, f"{part}/" if part else ""))
 
@@ -97,7 +98,7 @@ def _folder(root: Path) -> _Files:
         not_read = [name for name in subfolders if name.startswith(".") or os.path.islink(os.path.join(folder, name))]
         subfolders[:] = [name for name in subfolders if name not in not_read]
         names += [prefix + name for name in (*files, *not_read)]
-    names += [relative(error.filename) for error in unlisted]
+    names += [root.name if error.filename == str(root) else relative(error.filename) for error in unlisted]
     return _sorted_out(names, problem, lambda name: os.path.join(root, name))
 
 
@@ -131,16 +132,18 @@ def _why_no_image(name: str, place: Opener) -> str | None:
     if suffix in _suffixes():
         return None
     try:
-        with _opened(place(name)) as file:
-            header = file.read(16)
-            if not any(accept is None or accept(header) for accept in _accepts()):
-                return NO_IMAGE
-            file.seek(0)
+        file = _opened(place(name))
+        header = file.read(16)
+    except Exception as error:  # zipfile raises nearly anything
+        return f"it cannot be read ({type(error).__name__}: {error})"
+    with file:
+        if not any(accept is None or accept(header) for accept in _accepts()):
+            return NO_IMAGE
+        file.seek(0)
+        try:
             Image.open(file, formats=_formats())
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})" if error.strerror else NO_IMAGE
-    except Exception:  # on damaged files Pillow's decoders raise nearly anything
-        return NO_IMAGE
+        except Exception:  # on damaged files Pillow's decoders raise nearly anything
+            return NO_IMAGE
     return None
 
 
@@ -165,8 +168,7 @@ def _content(root: str, files: _Files) -> Content:
         logger.info(f"{len(files.hidden)} hidden files and folders were not read: {some(files.hidden)}")
     left_out, labelled = files.left_out, None
     if files.has_table:
-        with _opened(files.place(TABLE)) as file:
-            labelled = by_table(file.read(), os.path.join(root, TABLE), files.images)
+        labelled = by_table(_bytes(files, root, TABLE), os.path.join(root, TABLE), files.images)
     if labelled is None:
         labelled = by_folders(root, files.images)
     else:
@@ -181,6 +183,15 @@ def _content(root: str, files: _Files) -> Content:
 
 def _open_image(files: _Files, name: str) -> Image.Image:
     return Image.open(files.place(name), formats=_formats())
+
+
+def _bytes(files: _Files, root: str, name: str) -> bytes:
+    try:
+        with _opened(files.place(name)) as file:
+            return file.read()
+    except Exception as error:  # zipfile raises nearly anything
+        reason = printable(str(error))
+        raise ZooError(f"a file cannot be read ({reason}). Received: {name!r} in {root!r}") from error
 
 
 def _opened(place: str | io.BytesIO) -> BinaryIO:
