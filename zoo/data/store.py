@@ -82,18 +82,6 @@ def prepare(
 ) -> Store:
     """Decodes `source` into an image store, or opens the store at once if it was prepared before.
 
-    source: `"tfds:NAME[/CONFIG][/SPLIT]"` (split "train" unless given; downloaded if missing), a folder or a `.zip`
-        archive of image files, an `.npz` with uint8 `images` (or `x_train`, `x`, `arr_0`), `[N, H, W]` or
-        `[N, H, W, 1|3|4]`, and perhaps integer `labels` (or `y_train`, `y`, `arr_1`), or an `.npy`.
-    resolution: height and width of the stored images, in pixels.
-    channels: 1 (grey) or 3 (RGB).
-    fit: "crop" scales the shorter side to `resolution` and takes the centre; "pad" scales down what is larger
-        than `resolution`, enlarges nothing, and centres on zeros (28 -> 32).
-    white: the value that is white in images of more than 8 bits per value, 4095 for instance; by default 0, which
-        takes the least of 255, 1023, 4095, 16383 and 65535 (or 1, for floats) that no image exceeds.
-    data_dir: where TFDS keeps its data sets.
-    cache_dir: where the stores are; by default `$GANZOO_CACHE/data`, or `~/.cache/ganzoo/data`.
-
     Of a folder or archive all images are read, whatever their suffix; links to folders are not followed, and hidden
     files and folders not read. Its sub-folders are classes if there are two or more and no image lies outside them;
     `dataset.json` as the StyleGAN tools write it says otherwise. Folders named train, val or test are no classes; give
@@ -104,6 +92,19 @@ def prepare(
     appears under its name when it is complete: a killed preparation leaves none, and several processes may
     prepare one source at once. A source whose content changed is prepared anew. At each opening the digest of the
     store is compared. Without TensorFlow and TFDS, a store of a TFDS source that was copied into `cache_dir` is opened.
+
+    Args:
+        source: `"tfds:NAME[/CONFIG][/SPLIT]"` (split "train" unless given; downloaded if missing), a folder or a `.zip`
+            archive of image files, an `.npz` with uint8 `images` (or `x_train`, `x`, `arr_0`), `[N, H, W]` or
+            `[N, H, W, 1|3|4]`, and perhaps integer `labels` (or `y_train`, `y`, `arr_1`), or an `.npy`.
+        resolution: height and width of the stored images, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        fit: "crop" scales the shorter side to `resolution` and takes the centre; "pad" scales down what is larger
+            than `resolution`, enlarges nothing, and centres on zeros (28 -> 32).
+        white: the value that is white in images of more than 8 bits per value, 4095 for instance; by default 0, which
+            takes the least of 255, 1023, 4095, 16383 and 65535 (or 1, for floats) that no image exceeds.
+        data_dir: where TFDS keeps its data sets.
+        cache_dir: where the stores are; by default `$GANZOO_CACHE/data`, or `~/.cache/ganzoo/data`.
 
     Raises:
         ZooError: a bad argument, a source that does not exist, holds no readable image, or can be read in two ways,
