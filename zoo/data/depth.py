@@ -28,7 +28,7 @@ class Range(NamedTuple):
 
 def is_deep(image: Image.Image) -> bool:
     """Whether the values are integers or floating-point numbers of more than 8 bits."""
-    return image.mode.startswith(("I", "F"))
+    return image.mode[0] in "IF"
 
 
 def is_deep_colour(image: Image.Image) -> bool:

@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -74,14 +74,25 @@ def read_images(source: str | os.PathLike[str]) -> np.ndarray:
             file.write(reading.pixels)
         summary.say()
         file.flush()
-        return np.asarray(np.memmap(file, np.uint8, "r", shape=(summary.count, *shape)))
+        images = np.asarray(np.memmap(file, np.uint8, "r", shape=(summary.count, *shape)))
+    require_more_than_0_and_1(images, source)
+    return images
+
+
+def require_more_than_0_and_1(images: np.ndarray, source: str) -> None:
+    """Raises ZooError where all values are 0 or 1: then 1 is white, and would be as good as black."""
+    if images.max() == 1:
+        raise ZooError(
+            "no value is above 1 of 255, so the images would be black: if 1 is white, multiply them by 255. "
+            f"Received: {source!r}"
+        )
 
 
 class Summary:
     """What is to be said of images that were read: how they were changed, and what was left out."""
 
     def __init__(self, content: Content, source: str) -> None:
-        self.source, self.count, self.brightest = source, 0, 0
+        self.source, self.count = source, 0
         self.changes: Counter[str] = Counter()
         self.left_out = list(content.left_out.items())  # (name, reason)
 
@@ -91,20 +102,14 @@ class Summary:
             return
         self.count += 1
         self.changes.update(reading.changes)
-        self.brightest = max(self.brightest, int(reading.pixels.max()))
         if reading.frames > 1:
             self.left_out.append((reading.item.name, f"{reading.frames - 1} of its {reading.frames} frames"))
 
     def say(self) -> None:
-        """Raises ZooError where there is no image, or where all values are 0 or 1."""
+        """Raises ZooError where there is no image."""
         if not self.count:
             example = "".join(f" ({name}: {reason})" for name, reason in self.left_out[:1])
             raise ZooError(f"the data source holds no readable image{printable(example)}. Received: {self.source!r}")
-        if self.brightest == 1:
-            raise ZooError(
-                "no value is above 1 of 255, so the images would be black: if 1 is white, multiply them by 255. "
-                f"Received: {self.source!r}"
-            )
         if self.changes:
             logger.info("; ".join(f"{count} of {self.count} images {change}" for change, count in self.changes.items()))
         if self.left_out:
@@ -124,7 +129,7 @@ def _read(
                 if not white and depth.needs_white(image):
                     return Reading(item, None, reason=WHITE_UNKNOWN)
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO has previews
-                with _budget(image.width * image.height):
+                with _within_budget(image):
                     return Reading(item, *to_pixels(image, white=white), frames)
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
             return Reading(item, None, reason=" ".join(f"{type(error).__name__}: {error}".split()))
@@ -141,7 +146,7 @@ def _value_range(item: Item) -> depth.Range | None:
         with item.load() as image:
             if not depth.needs_white(image):
                 return None
-            with _budget(image.width * image.height):
+            with _within_budget(image):
                 return depth.value_range(image, item.name)
     except Exception:  # it will be left out, with the reason
         return None
@@ -202,3 +207,8 @@ class _Budget:
 
 
 _budget = _Budget(PIXELS_AT_ONCE)
+
+
+def _within_budget(image: Image.Image) -> AbstractContextManager[None]:
+    count = image.width * image.height
+    return _budget(count) if count > PIXELS_AT_ONCE // 1024 else nullcontext()

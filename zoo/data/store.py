@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from zoo.data import sources
-from zoo.data.reading import Summary, read_scaled
+from zoo.data.reading import Summary, read_scaled, require_more_than_0_and_1
 from zoo.data.sources import Content, Source
 from zoo.files.atomic import PARTIAL, replacing_folder
 from zoo.files.cache import cache
@@ -124,10 +124,14 @@ def prepare(
     settings = {"version": FORMAT_VERSION, "resolution": resolution, "channels": channels, "fit": fit, "white": white}
     stores = Path(os.path.expanduser(cache_dir)) if cache_dir else cache("data")
     if source.startswith("tfds:") and not (find_spec("tensorflow_datasets") and find_spec("tensorflow")):
-        return _open(_copied(stores, source, settings), source)
+        path = _copied(stores, source, settings)
+        _verify(path)
+        return _open(path, source)
     found = sources.find(source, data_dir)
     path = stores / _name(found, settings)
-    if not path.exists():
+    if path.exists():
+        _verify(path)
+    else:
         with found.open() as content:
             try:
                 with replacing_folder(path) as folder:
@@ -166,6 +170,7 @@ def _write(folder: Path, source: str, content: Content, settings: dict[str, int 
     summary.say()
 
     images = np.memmap(folder / "images.bin", np.uint8, "r+", shape=(len(labels), size, size, channels))
+    require_more_than_0_and_1(images, source)
     labels = None if None in labels else np.array(labels, np.int64)
     m = m or _move_heldout_to_end([images] if labels is None else [images, labels])
     images.flush()
@@ -210,6 +215,20 @@ def _remove_stale(stores: Path) -> None:
 # --- opening -------------------------------------------------------------------------------------------------
 
 
+def _verify(path: Path) -> None:
+    """Raises ZooError if a store is not as it was written, to the bit. This reads all of it."""
+    record = _record(path)
+    try:
+        images = _fingerprint(path, record) == record.fingerprint
+        labels = record.labels_sha256 in (None, _labels_sha256(path, record))
+    except OSError as error:
+        raise _damaged(path, error) from error
+    if not images:
+        raise _damaged(path, "images.bin is not as it was written")
+    if not labels:
+        raise _damaged(path, "labels.npy or the classes in store.json are not as they were written")
+
+
 def _open(path: Path, source: str) -> Store:
     record = _record(path)
     try:
@@ -218,12 +237,8 @@ def _open(path: Path, source: str) -> Store:
             raise ValueError(f"images.bin is not of the size of {shape} images")
         images = np.memmap(path / "images.bin", np.uint8, "r", shape=shape)
         labels = np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False) if record.labels else None
-        if _fingerprint(path, record) != record.fingerprint:
-            raise ValueError("images.bin is not as it was written")
         if labels is not None and labels.shape != shape[:1]:
             raise ValueError(f"labels.npy has the shape {labels.shape}")
-        if record.labels_sha256 not in (None, _labels_sha256(path, record)):
-            raise ValueError("labels.npy or the classes in store.json are not as they were written")
     except Exception as error:  # NumPy raises nearly anything
         raise _damaged(path, error) from error
     n = record.images
@@ -248,7 +263,7 @@ def _record(path: Path) -> _Record:
         raise _damaged(path / "store.json", error) from error
 
 
-def _damaged(path: Path, error: Exception) -> ZooError:
+def _damaged(path: Path, error: Exception | str) -> ZooError:
     return ZooError(f"damaged image store: {printable(str(error))}. Delete it. Received: {str(path)!r}")
 
 

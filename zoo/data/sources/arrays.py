@@ -18,6 +18,7 @@ from zoo.data.sources.base import Content, Item, Source, array_item
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
+BYTES_AT_ONCE = 2**18  # read from an archive
 IMAGES = ("images", "x_train", "x", "arr_0")
 LABELS = ("labels", "y_train", "y", "arr_1")
 
@@ -68,8 +69,12 @@ def _open_npz(path: Path) -> Iterator[Content]:
 def _items(archive: zipfile.ZipFile, name: str, labels: Iterable[int | None], path: Path) -> Iterator[Item]:
     with _member(archive, name, path) as (shape, _, _, file):
         size = math.prod(shape[1:])
-        for i, label in enumerate(labels):
-            yield array_item(f"image {i}", np.frombuffer(file.read(size), np.uint8).reshape(shape[1:]), label)
+        at_once = max(BYTES_AT_ONCE // size, 1)
+        for start in range(0, shape[0], at_once):
+            count = min(at_once, shape[0] - start)
+            images = np.frombuffer(file.read(count * size), np.uint8).reshape(count, *shape[1:])
+            for i, (image, label) in enumerate(zip(images, labels, strict=False), start):
+                yield array_item(f"image {i}", image, label)
         file.read(1)  # at the end the checksum is compared
 
 
