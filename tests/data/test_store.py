@@ -12,6 +12,7 @@ from making import noise, save
 
 from zoo import data
 from zoo.data import store as stores
+from zoo.data.sources import Source
 from zoo.files.errors import ZooError
 
 
@@ -77,6 +78,12 @@ def test_settings_and_content_name_the_store(tmp_path, prepare, numbered):
     before = prepare(tmp_path / "folder").path
     os.utime(tmp_path / "folder" / "a.png", (1, 1))
     assert prepare(tmp_path / "folder").path != before
+
+
+def test_stores_of_tfds_keep_the_name_that_they_had():
+    source = Source("fashion_mnist-train", ["tfds", "fashion_mnist/3.0.1", "train"], None)
+    settings = {"version": 1, "resolution": 32, "channels": 1, "fit": "pad", "white": 0}
+    assert stores._name(source, settings) == "fashion_mnist-train-32x1-34f044953e179d35"
 
 
 def test_environment_names_the_cache(tmp_path, prepare, numbered, monkeypatch):
