@@ -78,7 +78,7 @@ def test_one_module_imports_each_engine():
 
     engines = {("backend.tensorflow", "tensorflow"), ("backend.jax", "jax")}
     assert users(inside_functions=False) == engines
-    assert users() == engines | {("data", "tensorflow_datasets")}
+    assert users() == engines | {("data.sources.tfds", "tensorflow_datasets")}
 
 
 def test_importing_zoo_costs_nothing():

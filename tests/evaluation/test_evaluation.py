@@ -1,6 +1,7 @@
 """Evaluation: the protocol, the floor, what moves which score, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -229,25 +230,19 @@ def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
         classifier.Classifier(unlabelled)
 
 
-def test_read_images_refuses_what_would_change_them(tmp_path):
-    (tmp_path / "set").mkdir()
-    for i, image in enumerate(squares(4)):
-        Image.fromarray(image[:, :, 0]).save(tmp_path / "set" / f"{i}.png")
-    np.testing.assert_array_equal(evaluate.read_images(tmp_path / "set"), squares(4))
-    (tmp_path / "broken.npz").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"cannot be read as .*broken\.npz"):
-        evaluate.read_images(tmp_path / "broken.npz")
-    np.savez(tmp_path / "set.npz", images=squares(4)[..., 0])
-    np.testing.assert_array_equal(evaluate.read_images(tmp_path / "set.npz"), squares(4))
-    (tmp_path / "set" / "4.png").write_bytes((tmp_path / "set" / "3.png").read_bytes()[:60])
-    with pytest.raises(ValueError, match=r"cannot be read .*4\.png"):
-        evaluate.read_images(tmp_path / "set")
-    Image.new("RGBA", (32, 32)).save(tmp_path / "set" / "4.png")
-    with pytest.raises(ValueError, match=r"mode RGBA; give 8-bit grey or RGB"):
-        evaluate.read_images(tmp_path / "set")
-    Image.new("L", (16, 16)).save(tmp_path / "set" / "4.png")
-    with pytest.raises(ValueError, match=r"one size .*\(32, 32, 1\)\. Received: \(16, 16, 1\)"):
-        evaluate.read_images(tmp_path / "set")
+def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
+    """Copies of a notebook are not counted, opaque alpha is no matter, and a zip archive is as good as a folder."""
+    for i, image in enumerate(np.repeat(squares(60), 3, -1)):
+        opaque = Image.fromarray(np.dstack([image, np.full((32, 32), 255, np.uint8)]))
+        for name in (f"{i:04}.png", *([f".ipynb_checkpoints/{i:04}-checkpoint.png"] if i % 2 else [])):
+            (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+            opaque.save(tmp_path / "set" / name)
+    shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
+    real = np.repeat(squares(60, seed=1), 3, -1)
+    results = [zoo.evaluate(str(tmp_path / name), real, images=60) for name in ("set", "set.zip")]
+    for result in results:
+        assert result["generated"]["count"] == 60
+    assert results[0]["evaluations"] == results[1]["evaluations"]
 
 
 @pytest.mark.parametrize(

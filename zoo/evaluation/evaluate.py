@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import zoo
 from zoo import data
@@ -28,7 +27,6 @@ logger = logging.getLogger("ganzoo")
 
 FORMAT = 1
 LEAST = 10
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FLOOR_LEAST = 2_000  # held-out images; with fewer, the floor is taken between two halves of the training images
 SIMILARITY_PAIRS = 2_000
 
@@ -125,7 +123,7 @@ class _Real:
 
 def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -> _Subject:
     if not isinstance(generated, (Generator, np.ndarray)) and _is_images(Path(generated)):
-        name, generated = str(generated), read_images(Path(generated))
+        name, generated = str(generated), data.read_images(generated)
     else:
         name = generated if isinstance(generated, (str, Path)) else None
     if isinstance(generated, np.ndarray):
@@ -273,52 +271,10 @@ def _similarity(subject: _Subject, reference: _Real, images: int) -> dict[str, A
     }
 
 
-def read_images(path: Path) -> np.ndarray:
-    """The images of an .npz file ("images") or of all image files below a folder: uint8 [N, H, W, C], none changed.
-
-    Raises:
-        ZooError: no images, a file that cannot be read, or images of different sizes.
-    """
-    if path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                images = archive["images"]
-        except Exception as error:  # a damaged archive raises nearly anything
-            raise ZooError(
-                f'the file cannot be read as "images" of np.savez ({error}). Received: {str(path)!r}'
-            ) from None
-        return images if images.ndim == 4 else images[..., None]
-    arrays = []
-    for file in _image_files(path):
-        try:
-            with Image.open(file, formats=data.FILE_FORMATS) as image:
-                if image.mode not in ("1", "L", "P", "RGB") or image.has_transparency_data:
-                    raise ZooError(f"mode {image.mode}; give 8-bit grey or RGB without transparency")
-                grey = image.mode in ("1", "L")
-                arrays.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
-        except Exception as error:  # Pillow's decoders raise nearly anything
-            raise ZooError(f"an image cannot be read ({error}); remove it. Received: {str(file)!r}") from None
-        if arrays[-1].shape != arrays[0].shape:
-            raise ZooError(
-                f"images must have one size and one number of channels; the first has {arrays[0].shape}. "
-                f"Received: {arrays[-1].shape} in {str(file)!r}"
-            )
-    return np.stack(arrays)
-
-
 def _is_images(path: Path) -> bool:
-    if path.suffix == ".npz":
-        return True
-    return (
-        path.is_dir()
-        and not (path / "ganzoo.json").exists()
-        and not (path / "checkpoints").exists()
-        and bool(_image_files(path))
-    )
-
-
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    """Whether this is a folder or file of images, and no checkpoint or run, which have pictures in them."""
+    is_model = (path / "ganzoo.json").exists() or (path / "checkpoints").exists()
+    return not is_model and data.is_images(path)
 
 
 def _require_images(images: np.ndarray) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from zoo.files.atomic import replacing
+from zoo.files.cache import cache
 from zoo.files.errors import ZooError
 
 SHIPPED = Path(__file__).parent
@@ -119,5 +119,4 @@ def kept(store) -> Path:
     for labels in (store.labels, store.heldout_labels):
         key.update(np.asarray(labels, np.int64).tobytes())
     name = f"classifier-{key.hexdigest()[:16]}.safetensors"
-    cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "classifiers"
-    return SHIPPED / name if (SHIPPED / name).exists() else cache / f"{TRAINING}-{name}"
+    return SHIPPED / name if (SHIPPED / name).exists() else cache("classifiers") / f"{TRAINING}-{name}"
