@@ -12,14 +12,9 @@ import zoo
 ROOT = Path(zoo.__file__).parent
 HOMES = {"recipe/losses.py", "step/losses.py"}  # and all of networks/
 BEING_REMOVED = {  # what still has names in it; this set becomes empty and goes
-    "checkpoints/checkpoint.py",
     "evaluation/failure_modes.py",
     "publish/card/__init__.py",
     "publish/card/header.py",
-    "recipe/__init__.py",
-    "training/loop.py",
-    "watch/remedies.py",
-    "watch/rules.py",
 }
 
 
