@@ -94,6 +94,9 @@ def pull(name: str, out: str | Path | None = None) -> Path:
 
     Raises:
         ZooError: as `resolve`; a file is not what ganzoo.json or the release states; `out` is there already.
+
+    Example:
+        >>> folder = zoo.pull("hf://my-name/my-gan", "my-gan")
     """
     if out is not None and Path(out).exists():
         raise ZooError(f"there is something of that name; name a new folder. Received: {str(out)!r}")
