@@ -1,6 +1,7 @@
 """What `zoo` offers by name: each name is there, has hints for editors, and shows an example that fits it."""
 
 import ast
+import doctest
 import inspect
 import re
 import typing
@@ -91,6 +92,13 @@ def test_public_names_show_an_example_that_fits(name):
         if used := called_name(call):
             keywords = {keyword.arg: None for keyword in call.keywords}
             inspect.signature(getattr(zoo, used)).bind(*call.args, **keywords)  # a TypeError names what does not fit
+
+
+@pytest.mark.parametrize("name", ["GAN", "Generator", "Recipe", "list_checkpoints", "list_recipes", "load_recipe"])
+def test_examples_that_need_no_file_are_right(name):
+    (test,) = doctest.DocTestFinder(recurse=False).find(getattr(zoo, name), name, globs={"zoo": zoo})
+    assert test.examples
+    assert not doctest.DocTestRunner(verbose=False).run(test).failed
 
 
 def test_lists_name_what_can_be_loaded():
