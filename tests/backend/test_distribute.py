@@ -7,9 +7,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
+
+pytestmark = pytest.mark.slow
 
 REPLICAS = """
 import json, sys

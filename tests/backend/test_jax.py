@@ -20,6 +20,8 @@ from zoo import networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 
+pytestmark = pytest.mark.slow
+
 STEPS = """
 import json, sys
 import numpy as np

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -470,6 +471,7 @@ def test_finetune_starts_from_an_address_and_remembers_its_commit(published, ima
     assert checkpoint.open_checkpoint(exported).recipe.start == f"{NAME}@{commit}"
 
 
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="Keras reads hf:// addresses with TensorFlow's gfile")
 def test_plain_keras_draws_the_same_images_in_a_process_without_zoo(server, saved, tmp_path):
     folders = {"org/dcgan": saved, "org/sngan": save(tmp_path, "sngan-cifar10")}
     latents = np.random.default_rng(0).standard_normal((8, 4), np.float32)

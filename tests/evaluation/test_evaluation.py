@@ -166,6 +166,7 @@ def test_a_damaged_cache_is_made_anew(images):
     np.testing.assert_array_equal(first.features, again.features)
 
 
+@pytest.mark.slow
 def test_what_moves_which_score_through_the_extractor_that_ships():
     """Blur, noise, a dropped class, duplicates, with real features of two kinds of images."""
     from scipy.ndimage import gaussian_filter

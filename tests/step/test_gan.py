@@ -195,7 +195,9 @@ def test_the_linear_decay_ends_at_zero(small):
         ("dcgan-cifar10", {"precision": "mixed_bfloat16"}),
         ("wgan-gp-cifar10", {"precision": "mixed_bfloat16"}),
         ("sngan-cifar10", {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0}),
-        ("stylegan-lite-cifar10", {"precision": "mixed_bfloat16", "model.style_mixing": 0.9}),
+        pytest.param(
+            "stylegan-lite-cifar10", {"precision": "mixed_bfloat16", "model.style_mixing": 0.9}, marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )

@@ -135,8 +135,10 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     [
         ("dcgan-fashion-mnist", {"schedule.wait_above": 0.0001}),
         ("dcgan-fashion-mnist", {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128}),
-        ("sngan-fashion-mnist", {"schedule.d_steps": 1}),
-        ("stylegan-lite-fashion-mnist", {"augment.ada": True, "loss.r1_every_steps": 3}),
+        pytest.param("sngan-fashion-mnist", {"schedule.d_steps": 1}, marks=pytest.mark.slow),
+        pytest.param(
+            "stylegan-lite-fashion-mnist", {"augment.ada": True, "loss.r1_every_steps": 3}, marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )
@@ -153,6 +155,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, m
     assert steps(half) == steps(whole)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path):
     recipe = recipe.replace(**{"schedule.images": 160})
     whole = zoo.train(recipe, tmp_path / "whole")
@@ -170,6 +173,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(recipe, tmp_path)
     assert_same_weights(weights(whole), weights(run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["shutil.rmtree", "os.replace"])
 def test_killed_while_it_saves_or_deletes_a_checkpoint(recipe, tmp_path, moment):
     """A process of its own that kills itself in the middle of a file operation, in one that has begun to delete."""

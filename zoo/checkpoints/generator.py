@@ -10,6 +10,7 @@ import numpy as np
 from zoo.checkpoints import checkpoint, resolve
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.networks.parts.lazy import keras
 from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 
@@ -54,9 +55,14 @@ class Generator:
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
         weights: "ema" or "raw", as in `load_generator`.
+
+    Example:
+        >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+        >>> generator.sample(4, seed=0).shape, generator.recipe.data.resolution
+        ((4, 32, 32, 1), 32)
     """
 
-    def __init__(self, model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
         from zoo import backend, networks
 
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights

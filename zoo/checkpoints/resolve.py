@@ -27,6 +27,16 @@ def released() -> dict[str, dict[str, Any]]:
     return tomllib.loads(RELEASED.read_text())
 
 
+def list_checkpoints() -> list[str]:
+    """Names of the trained checkpoints that `load_generator` knows: those inside the package, and those released.
+
+    Example:
+        >>> zoo.list_checkpoints()[0]
+        'dcgan-fashion-mnist'
+    """
+    return sorted({*shipped(), *released()})
+
+
 def resolve(name: str | Path) -> Path:
     """The checkpoint folder that a name stands for.
 
@@ -70,8 +80,7 @@ def resolve(name: str | Path) -> Path:
         raise ZooError(
             f"there is no such folder; an address on the Hugging Face Hub begins with hf://. Received: {name!r}"
         )
-    known = sorted({*shipped(), *released()})
-    raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, known)} Received: {name!r}")
+    raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, list_checkpoints())} Received: {name!r}")
 
 
 def pull(name: str, out: str | Path | None = None) -> Path:
@@ -85,6 +94,9 @@ def pull(name: str, out: str | Path | None = None) -> Path:
 
     Raises:
         ZooError: as `resolve`; a file is not what ganzoo.json or the release states; `out` is there already.
+
+    Example:
+        >>> folder = zoo.pull("hf://my-name/my-gan", "my-gan")
     """
     if out is not None and Path(out).exists():
         raise ZooError(f"there is something of that name; name a new folder. Received: {str(out)!r}")

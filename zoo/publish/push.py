@@ -49,6 +49,9 @@ def push(
     Raises:
         ZooError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
             private, no connection, unknown name, corrupt checkpoint.
+
+    Example:
+        >>> address = zoo.push("runs/mine", "my-name/my-gan", private=True)
     """
     from huggingface_hub import HfApi, get_token
 

@@ -124,7 +124,15 @@ class Log(Table, frozen=True, kw_only=True):
 
 
 class Recipe(Table, frozen=True, kw_only=True):
-    """The whole of a run. `load` reads one; every key is documented where it is defined."""
+    """The whole of a run. `load` reads one; every key is documented where it is defined.
+
+    Example:
+        >>> recipe = zoo.load_recipe("dcgan-64")
+        >>> isinstance(recipe, zoo.Recipe), recipe.data.resolution
+        (True, 64)
+        >>> recipe.replace(**{"schedule.images": 1_000}).schedule.images
+        1000
+    """
 
     name: str
     data: Data
@@ -160,7 +168,12 @@ class Recipe(Table, frozen=True, kw_only=True):
 
 
 def names() -> list[str]:
-    """Names of the shipped recipes."""
+    """Names of the recipes that ship.
+
+    Example:
+        >>> zoo.list_recipes()[0]
+        'dcgan-64'
+    """
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
@@ -173,6 +186,10 @@ def load(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
 
     Raises:
         ZooError: unknown recipe, broken TOML, unknown key, wrong type, impossible combination.
+
+    Example:
+        >>> zoo.load_recipe("sngan-cifar10", {"schedule.images": 1_000_000}).schedule.images
+        1000000
     """
     path = Path(name)
     if path.suffix != ".toml":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -28,6 +30,11 @@ class GAN(keras.Model):
         d_<input>, g_<input>     the generator's inputs, [N, d_steps or g_steps, ...]
         d_epsilon                uniform [N, d_steps], where the gradient penalty is taken
         d_uniforms, g_uniforms   uniform [N, d_steps or g_steps, 2, U], for flips and augmentation of real and fake
+
+    Example:
+        >>> gan = zoo.GAN(zoo.load_recipe("dcgan-cifar10"))
+        >>> gan.generator.count_params() > gan.discriminator.count_params()
+        True
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -58,11 +65,11 @@ class GAN(keras.Model):
         self.optimizer.d.build(self.discriminator.trainable_variables)
         self.optimizer.g.build(self.generator.trainable_variables)
 
-    def train_step(self, batch):
+    def train_step(self, batch: Any) -> dict:
         """What `fit` calls: both players in every step. Periods and waiting belong to `zoo.train`."""
         return self.update(keras.utils.unpack_x_y_sample_weight(batch)[0])
 
-    def fit(self, images, **options):
+    def fit(self, images: Any, **options: Any) -> keras.callbacks.History:
         """Keras's `fit`, on TensorFlow: callbacks, history, early stopping; `zoo.train` can resume and watch.
 
         Args:
@@ -106,7 +113,7 @@ class GAN(keras.Model):
             logs["ada_p"] = self.ada_p + 0.0
         return logs
 
-    def update_discriminator(self, real, noise: dict) -> dict:
+    def update_discriminator(self, real: Any, noise: dict) -> dict:
         loss, plan = self.recipe.loss, self.recipe.schedule
         fake = ops.stop_gradient(networks.generate(self.generator, noise, training=True))
         real, fake = self.augmented(real, fake, noise["uniforms"])
@@ -149,7 +156,7 @@ class GAN(keras.Model):
             "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32")),
         }
 
-    def zero_centred_penalties(self, real, fake, count):
+    def zero_centred_penalties(self, real: Any, fake: Any, count: Any) -> Any:
         """gamma / 2 of R1 and of R2 in every k-th D update, k times; `count` are the updates before this one."""
         loss, plan = self.recipe.loss, self.recipe.schedule
         terms = [(gamma, images) for gamma, images in ((loss.r1, real), (loss.r2, fake)) if gamma]
@@ -161,7 +168,7 @@ class GAN(keras.Model):
 
         return schedule.lazily(taken, loss.r1_every_steps, count) if terms else ops.zeros(())
 
-    def update_generator(self, real, noise: dict) -> dict:
+    def update_generator(self, real: Any, noise: dict) -> dict:
         def objective():
             fake = networks.generate(self.generator, noise, training=True)
             shown, fake = self.augmented(real, fake, noise["uniforms"])
@@ -198,11 +205,11 @@ class GAN(keras.Model):
         self.r_t.assign(ops.where(due, r_t, self.r_t.value))
         self.sign_sum.assign(ops.where(due, 0.0, self.sign_sum.value))
 
-    def scaled(self, images):
+    def scaled(self, images: Any) -> Any:
         """uint8 to float32 in [-1, 1]."""
         return ops.cast(images, "float32") / 127.5 - 1.0
 
-    def augmented(self, real, fake, uniforms):
+    def augmented(self, real: Any, fake: Any, uniforms: Any) -> Any:
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""
         options = self.recipe.augment
         if options.flip:

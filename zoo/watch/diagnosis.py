@@ -54,6 +54,11 @@ def diagnose(path: str | Path) -> Diagnosis:
 
     Raises:
         ZooError: no run, a recipe that this version does not read, or nothing logged yet.
+
+    Example:
+        >>> diagnosis = zoo.diagnose("runs/mine")
+        >>> diagnosis.verdict
+        'no failure found'
     """
     run = Run(path)
     try:

@@ -143,7 +143,7 @@ def test_inception_answers_as_torch_fidelity(random_inception):
 
 def test_jax_and_tensorflow_agree(lite0, tmp_path):
     script = (
-        "import sys, numpy as np\nfrom zoo.metrics import extractors\n"
+        "import sys, numpy as np\nfrom zoo.evaluation.metrics import extractors\n"
         "np.savez(sys.argv[2], *extractors.load('efficientnet-lite0')(np.load(sys.argv[1])))\n"
         "assert 'tensorflow' not in sys.modules"
     )

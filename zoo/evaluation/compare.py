@@ -1,0 +1,47 @@
+"""Several generators or sets of images, scored against the same real images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.evaluation.evaluate import evaluate
+from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
+
+
+def compare(names: Sequence[str | Path], **options: Any) -> dict[str, dict[str, Any]]:
+    """Scores several generators side by side.
+
+    Args:
+        names: each is what `evaluate` takes: a shipped name, a checkpoint, a run, a folder or an .npz file of images.
+        options: those of `evaluate`, the same for all: `real`, `extractor`, `images`, `seeds`, ...
+
+    Returns:
+        What `evaluate` returns, by name, in the order of `names`; a name that was given twice stands once. A warning is
+        logged when their scores do not compare, because the real images or the number of generated ones differ.
+
+    Raises:
+        ZooError: no names, or as `evaluate` does.
+
+    Example:
+        >>> results = zoo.compare(["dcgan-fashion-mnist", "runs/mine"], images=5_000)
+        >>> results["runs/mine"]["evaluations"][0]["scores"]
+    """
+    if isinstance(names, (str, Path)) or not names:
+        raise ZooError(f"compare takes a list of names. Received: {names!r}")
+    results = {}
+    for name in dict.fromkeys(map(str, names)):
+        logger.info(name)
+        results[name] = evaluate(name, **options)
+    conditions = {
+        (evaluation["real"]["fingerprint"], evaluation["generated_count"])
+        for result in results.values()
+        for evaluation in result["evaluations"]
+    }
+    if len(conditions) > 1:
+        logger.warning("not all were compared with the same images, or with as many; their scores do not compare")
+    return results
