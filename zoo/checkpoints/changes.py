@@ -36,9 +36,9 @@ def changed(old: Recipe, new: Recipe) -> list[str]:
     if refused:
         reason = REASONS.get(key(refused[0]).partition(".")[0], METHOD)
         raise ZooError(
-            f"{key(refused[0])} cannot change in the middle of a run: {reason}. These may: {', '.join(MAY_CHANGE)}. "
-            f"For the rest, train into a new folder, or start from the run's checkpoint with ganzoo finetune. "
-            f"Received: {'; '.join(refused)}"
+            f"{'; '.join(refused)}: {key(refused[0])} cannot change in the middle of a run, since {reason}. Train into "
+            f"a new folder, or start from the run's checkpoint with ganzoo finetune. These keys may change: "
+            f"{', '.join(MAY_CHANGE)}. Received: {', '.join(map(key, refused))}"
         )
     return lines
 

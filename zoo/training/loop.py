@@ -88,7 +88,7 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, re
     return run
 
 
-def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool) -> bool:
+def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> bool:
     """Trains from the latest checkpoint to the end, or until it is time to stop; False after a rollback."""
     gan, latest = GAN(recipe.slower(run.rollbacks())), run.intact()
     if latest:

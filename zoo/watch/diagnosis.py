@@ -48,7 +48,8 @@ class Diagnosis:
     @property
     def early(self) -> bool:
         """Whether the log has fewer lines than the slowest rule needs."""
-        return sum(entry["step"] > 0 for entry in self.entries) < EARLY
+        judged = [entry for entry in self.entries if entry["step"] > 0 and {"d_loss", "separation"} & entry.keys()]
+        return len(judged) < EARLY
 
     @property
     def changes(self) -> list[str]:
