@@ -29,7 +29,7 @@ class Progress:
             initial=first * self._images_per_step,
             unit="img",
             unit_scale=True,
-            desc=recipe.name,
+            desc=f"{recipe.name}: ",
             disable=not self._moves,
             mininterval=1.0,
             dynamic_ncols=True,

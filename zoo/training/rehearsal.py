@@ -19,7 +19,7 @@ from zoo.training.stopping import Stopping
 from zoo.watch import watcher
 
 STEPS = 8  # the first compiles and is not timed
-LIBRARIES = 850 * 2**20  # bytes: Keras, TensorFlow, the extractor of KID; measured on dcgan-64 and stylegan-lite-64
+LIBRARIES = 850 * 2**20  # bytes that Keras, TensorFlow and the extractor of KID take at least
 MEMORY = Path("/proc/meminfo")
 
 
