@@ -9,6 +9,7 @@ from PIL import Image
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run, default_folder
+from zoo.checkpoints.run_history import history
 from zoo.files.errors import ZooError
 
 RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 6_400, "schedule.batch_size": 64})
@@ -118,6 +119,8 @@ def test_a_checkpoint_is_chosen_by_word_or_step(run, which, step):
 def test_an_unknown_choice_names_those_that_are_there(run, which):
     with pytest.raises(ZooError, match=r"choose best, latest, healthy or a step, of 0, 20, 80\. Received: "):
         run.choose(which)
+    with pytest.raises(ZooError, match="no checkpoint yet"):
+        Run(run.path.parent / "new").choose(which)
 
 
 def test_the_start_with_the_smallest_kid_is_kept_to_compare_with(run):
@@ -210,6 +213,8 @@ def test_only_some_keys_change_in_the_middle_and_the_run_records_it(run, said):
     assert any("follows the new length" in line for line in said)
     run.rewind(20)
     assert entry in run.entries(), "the recipe stays changed too"
+    told = history(run, 5120)["findings"]
+    assert {"images": 5120, "finding": "the recipe changed here: schedule.images: 6400 -> 12800"} in told
 
 
 @pytest.mark.parametrize(

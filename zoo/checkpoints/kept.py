@@ -57,21 +57,22 @@ class Kept:
             ZooError: there is none; the message names those that are there.
         """
         opened = self._opened()
+        if not opened:
+            raise ZooError(f"the run has no checkpoint yet. Received: {str(self.path)!r}")
         words = {"best": self.best, "latest": self.latest, "healthy": self.healthy}
         if which in words:
             path = words[which]()
         else:
             path = next((path for path in opened if which.isdecimal() and step_of(path) == int(which)), None)
         if path is None:
-            there = ", ".join(str(step_of(path)) for path in opened)
             raise ZooError(
-                f"the run has no such checkpoint; choose {', '.join(words)} or a step, of {there or 'none yet'}. "
-                f"Received: {which!r} of {str(self.path)!r}"
+                f"the run has no such checkpoint; choose {', '.join(words)} or a step, of "
+                f"{', '.join(str(step_of(path)) for path in opened)}. Received: {which!r} of {str(self.path)!r}"
             )
         start = opened.get(self.checkpoint_path(0))
         if path == self.checkpoint_path(0):
             logger.warning(f"{path} is the start of the run, which training has not touched")
-        elif which == "best" and start and _kid(start) < _kid(opened[path]):
+        elif which == "best" and start and _kid(start) < _kid(opened[path]) < math.inf:
             logger.warning(
                 f"the start of the run, step 0, had the smaller KID ({_kid(start):.4g}; {_kid(opened[path]):.4g} at "
                 f"step {step_of(path):,}): judge by eye whether training has helped"
