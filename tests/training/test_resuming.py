@@ -76,7 +76,8 @@ def test_a_run_that_failed_before_its_first_step_may_be_tried_again_with_another
         patch.setattr(loop.backend.Engine, "run", no_memory)
         with pytest.raises(MemoryError):
             zoo.train(recipe.replace(watch="stop"), tmp_path / "run")
-    smaller = recipe.replace(**{"schedule.batch_size": 2, "schedule.images": 16})
+    assert Run(tmp_path / "run").checkpoints(), "of the start, with other networks"
+    smaller = recipe.replace(**{"schedule.batch_size": 2, "schedule.images": 16, "model.latent_dim": 6})
     run = zoo.train(smaller, tmp_path / "run")
     assert run.recipe == smaller
     assert checkpoint.open_checkpoint(run.latest()).info["images"] == 16

@@ -128,6 +128,11 @@ class Run(Kept):
         with replacing(file) as temporary:
             temporary.write_text("".join(comments) + tomli_w.dumps(recipe.to_dict()), encoding="utf-8")
 
+    def beginning(self, recipe: recipes.Recipe) -> Path | None:
+        """The checkpoint to go on from; None if there is none, or if the run begins anew with another recipe."""
+        anew = self._not_begun and (self.path / "recipe.toml").exists() and self.recipe != recipe
+        return None if anew else self.intact()
+
     @property
     def _not_begun(self) -> bool:
         """Whether the folder is one of ours in which no step was done: a run that failed before is tried again."""

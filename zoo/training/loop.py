@@ -90,7 +90,7 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, re
 
 def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> bool:
     """Trains from the latest checkpoint to the end, or until it is time to stop; False after a rollback."""
-    gan, latest = GAN(recipe.slower(run.rollbacks())), run.intact()
+    gan, latest = GAN(recipe.slower(run.rollbacks())), run.beginning(recipe)
     if latest:
         restore(gan, latest, store)
         logger.info(f"going on from {latest}")
