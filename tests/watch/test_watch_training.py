@@ -18,7 +18,7 @@ from zoo.watch.signals import derive
 from zoo.watch.watcher import Failing
 
 RULE = Rule("swapped", "stop", "D rates generated images above real ones", "separation", BELOW, 0.05, 1, "", 1.0)
-CONSTANT = {"optimizer.d.decay": "constant", "optimizer.g.decay": "constant"}
+CONSTANT = {"optimizer.d.learning_rate": 2e-4, "optimizer.g.learning_rate": 2e-4}
 
 
 def quiet(line):
