@@ -1,6 +1,8 @@
 """The folder of a run: its log, its checkpoints, and what becomes of damage."""
 
-import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -251,8 +253,17 @@ def test_the_default_folder_is_below_runs(name):
         default_folder(name)
 
 
-def test_a_log_is_utf_8_whatever_the_locale(run):
-    (run.path / "log.jsonl").write_bytes(
-        json.dumps({"step": 1, "images": 1, "non_finite": "ü"}, ensure_ascii=False).encode()
-    )
-    assert run.entries()[0]["non_finite"] == "ü"
+def test_recipe_and_log_are_utf_8_whatever_the_locale(tmp_path):
+    script = """
+import sys
+from zoo import recipe as recipes
+from zoo.checkpoints.run import Run
+run = Run(sys.argv[1])
+run.start(recipes.load("dcgan-fashion-mnist").replace(paper="\\u00fc"))
+(run.path / "log.jsonl").write_bytes('{"step": 1, "images": 1, "non_finite": "\\u00fc"}\\n'.encode("utf-8"))
+run.rewind(1)
+assert (run.recipe.paper, run.entries()[0]["non_finite"]) == ("\\u00fc", "\\u00fc")
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], env=environment, check=True)
+    assert "ü" in (tmp_path / "run" / "recipe.toml").read_text("utf-8")

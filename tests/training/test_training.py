@@ -29,10 +29,6 @@ zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="none
 """
 
 
-def quiet(line):
-    pass
-
-
 def weights(run):
     opened = checkpoint.open_checkpoint(run.latest())
     return {file: opened.arrays(file) for file in ("generator", "discriminator", "training")}

@@ -21,10 +21,6 @@ RULE = Rule("swapped", "stop", "D rates generated images above real ones", "sepa
 CONSTANT = {"optimizer.d.learning_rate": 2e-4, "optimizer.g.learning_rate": 2e-4}
 
 
-def quiet(line):
-    pass
-
-
 @pytest.fixture
 def recipe(small, images):
     """Sixteen steps of DCGAN, a checkpoint every eight, no KID."""
