@@ -92,6 +92,12 @@ def test_a_dry_run_does_not_try_what_cannot_fit(images, here, monkeypatch):
     assert re.search(r"needs about [\d.]+ GiB of memory, and 0.5 GiB are free", result.stderr)
 
 
+def test_ctrl_c_ends_a_dry_run(images, here, monkeypatch):
+    monkeypatch.setattr(rehearsal, "attempt", lambda *arguments: rehearsal.STOPPED)
+    result = ganzoo("train", "dcgan-fashion-mnist", "--data", images, "--dry-run", *settings())
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
 def test_the_free_memory_is_read_where_the_system_tells_it(tmp_path, monkeypatch):
     monkeypatch.setattr(rehearsal, "MEMORY", tmp_path / "meminfo")
     assert rehearsal.free_memory() == 0

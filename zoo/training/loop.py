@@ -30,6 +30,8 @@ from zoo.watch.watcher import Failing
 
 logger = logging.getLogger("ganzoo")
 
+DONE, STOPPED, ROLLED_BACK = "done", "stopped", "rolled back"  # how an attempt ends
+
 
 def train(
     recipe: Recipe | str | Path,
@@ -83,13 +85,18 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, re
     """`train` under the strategy that is in effect, with the images at hand: attempts until one is not rolled back."""
     if device.precision(recipe.precision) != recipe.precision and not run.rollbacks():
         logger.warning("bfloat16 is not known to be faster on this processor: computing in float32 instead")
-    while not attempt(recipe, run, store, stopping, resume):
-        pass
+    ended = ROLLED_BACK
+    while ended == ROLLED_BACK:
+        ended = attempt(recipe, run, store, stopping, resume)
+    if ended == STOPPED:
+        run.stopped_by = stopping.signal
+        why = "stopped" if stopping.signal else "the time is up: stopped"
+        logger.info(f"{why} and saved; go on with: {command('ganzoo', 'train', '--resume', run.path)}")
     return run
 
 
-def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> bool:
-    """Trains from the latest checkpoint to the end, or until it is time to stop; False after a rollback."""
+def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> str:
+    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK."""
     gan, latest = GAN(recipe.slower(run.rollbacks())), run.beginning(recipe)
     if latest:
         restore(gan, latest, store)
@@ -112,13 +119,9 @@ def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, res
             if recorder:
                 recorder.failed(failure)
             if recipe.watch == "rollback" and roll_back(run, failure):
-                return False
+                return ROLLED_BACK
             raise
-    run.stopped_by = 0 if done else stopping.signal
-    if not done:
-        why = "stopped" if stopping.signal else "the time is up: stopped"
-        logger.info(f"{why} and saved; go on with: {command('ganzoo', 'train', '--resume', run.path)}")
-    return True
+    return DONE if done else STOPPED
 
 
 def check_devices(recipe: Recipe, seconds: float | None = None) -> None:

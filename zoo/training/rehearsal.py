@@ -14,7 +14,7 @@ from zoo.files.errors import ZooError
 from zoo.recipe import Recipe
 from zoo.training import quality
 from zoo.training.estimate import estimate
-from zoo.training.loop import attempt
+from zoo.training.loop import STOPPED, attempt
 from zoo.training.stopping import Stopping
 from zoo.watch import watcher
 
@@ -57,7 +57,8 @@ def rehearse(recipe: Recipe, store: data.Store) -> Rehearsal:
     short = recipe.replace(**{"schedule.images": images, "watch": "warn", **every})
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run")
-        attempt(short, run, store, Stopping())
+        if attempt(short, run, store, Stopping()) == STOPPED:
+            raise KeyboardInterrupt
         rate = next(entry["images_per_second"] for entry in run.entries() if "images_per_second" in entry)
     seconds = recipe.schedule.images / rate * (1 + watcher.SHARE + quality.SHARE)
     return Rehearsal(rate, seconds, peak_memory())
