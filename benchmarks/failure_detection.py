@@ -329,7 +329,8 @@ class Bench:
 class Notebook:
     """Takes the place of `zoo.recorder.Recorder`: every line with all signals and the quality, in memory."""
 
-    alarm = ""
+    alarms = ()
+    picture_steps = frozenset()
 
     def __init__(self, bench: Bench, probe, quality: Quality, kind: str) -> None:
         self.bench, self.probe, self.quality, self.kind, self.entries = bench, probe, quality, kind, []
@@ -351,6 +352,8 @@ class Notebook:
 def execute(bench: Bench, run: dict, data: dict) -> dict:
     from zoo import backend
     from zoo.training import loop
+    from zoo.training.progress import Progress
+    from zoo.training.stopping import Stopping
     from zoo.watch.probe import Probe
 
     bench.reset(run)
@@ -360,7 +363,7 @@ def execute(bench: Bench, run: dict, data: dict) -> dict:
     notebook = Notebook(bench, probe, data["quality"], run["kind"])
     engine, backend.Engine = backend.Engine, lambda gan: bench.engine
     try:
-        loop.loop(bench.gan, store, notebook)
+        loop.loop(bench.gan, store, notebook, Progress(bench.gan.recipe, 0, shown=False), Stopping())
     except loop.NonFinite as error:
         step = notebook.entries[-1]["step"] + EVERY
         notebook.entries.append({"step": step, "images": step * BATCH, "non_finite": str(error)})
@@ -374,13 +377,11 @@ def run_all(out: Path, data_dir: str | None, rounds: int, only: list[str]) -> No
 
     from zoo import networks
     from zoo.networks.parts.layers import SNConv2D, SNDense
-    from zoo.training import loop
 
     networks.NETWORKS |= {
         "sngan": critic(SNConv2D, SNDense),
         "wgan-gp": critic(keras.layers.Conv2D, keras.layers.Dense),
     }
-    loop.progress_bar = lambda *args: loop.tqdm(disable=True)
     out.mkdir(parents=True, exist_ok=True)
     data, benches = {}, {}
     for run in plan(rounds):

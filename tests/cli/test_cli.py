@@ -342,7 +342,8 @@ def test_a_dry_run_prints_what_a_run_would_be_and_makes_nothing(here):
     assert recipe == recipes.load("dcgan-64").replace(**TINY)
     generator, discriminator = (f"{parameters(model):,}" for model in networks.build(recipe))
     assert f"# parameters: generator {generator}, discriminator {discriminator}\n" in text
-    assert re.search(r"^# memory, estimated: [\d,]+ MiB", text, re.MULTILINE)
+    assert re.search(r"^# memory of weights and optimizers: \d+ MiB", text, re.MULTILINE)
+    assert "# no images yet; with --data" in text
     assert re.search(rf"^# {recipe.schedule.steps:,} steps", text, re.MULTILINE)
     assert not list(here.iterdir())
 

@@ -29,10 +29,6 @@ zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="none
 """
 
 
-def quiet(line):
-    pass
-
-
 def weights(run):
     opened = checkpoint.open_checkpoint(run.latest())
     return {file: opened.arrays(file) for file in ("generator", "discriminator", "training")}
@@ -76,7 +72,7 @@ def test_a_run_is_a_complete_folder(recipe, tmp_path):
     assert all(kid > 0 for kid in kids)
     assert all(0 <= entry["recall"] <= 1 for entry in entries if "kid" in entry)
     with Image.open(run.path / "samples.gif") as animation, Image.open(run.path / "samples/0000000064.png") as sheet:
-        assert animation.n_frames == 2
+        assert animation.n_frames == 3, "before the first step, and with each checkpoint"
         assert sheet.size == (256, 256)
     assert run.recipe == recipe
     info = checkpoint.open_checkpoint(run.latest()).info
@@ -236,6 +232,7 @@ def test_images_may_move_between_two_parts_of_a_run(recipe, tmp_path):
     assert run.recipe == recipe
     empty = Run(tmp_path / "empty")
     empty.start(recipe)
+    empty.log({"step": 4, "images": 16})
     with pytest.raises(ValueError, match=r"another recipe \(data.source"):  # nothing tells that they are the same
         empty.check(recipe.replace(**{"data.source": "elsewhere"}))
 
@@ -271,6 +268,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe, tmp_path):
 def test_a_changed_recipe_is_refused_with_the_difference(recipe, tmp_path):
     run = Run(tmp_path / "run")
     run.start(recipe)
+    run.log({"step": 4, "images": 16})
     with pytest.raises(ValueError, match=r"optimizer.d.learning_rate: 0.0002 -> 0.001"):
         zoo.train(recipe.replace(**{"optimizer.d.learning_rate": 1e-3}), run.path)
 
@@ -338,8 +336,11 @@ def test_a_folder_with_what_a_killed_process_left_is_still_free(recipe, tmp_path
 def test_a_rewound_log_still_counts_its_rollbacks(recipe, tmp_path):
     run = Run(tmp_path / "run")
     run.start(recipe)
-    for entry in ({"step": 5}, {"step": 10, "rollback": {}}, {"step": 20}, {"step": 5, "rollback": {}}):
-        run.log(entry)
+    back = {"from_step": 20, "why": "it failed"}
+    run.log({"step": 5, "images": 20})
+    run.rolled_back({"step": 10, "images": 40, "rollback": back})
+    run.log({"step": 20, "images": 80})
+    run.rolled_back({"step": 5, "images": 20, "rollback": back})
     run.rewind(5)
     assert run.rollbacks() == 2
     assert [entry["step"] for entry in run.entries()] == [5, 10, 5]

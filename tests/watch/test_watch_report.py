@@ -78,7 +78,7 @@ def test_names_in_a_recipe_cannot_write_into_the_page(run):
 def test_a_healthy_run_is_called_so(tmp_path):
     run = Run(tmp_path / "run")
     run.start(RECIPE)
-    for step in (0, 50, 100):
+    for step in range(0, 101, 10):
         run.log({"step": step, "images": 64 * step, "separation": 0.9})
     diagnosis = diagnose(run.path)
     assert (diagnosis.verdict, diagnosis.changes, diagnosis.use) == ("no failure found", [], {})
@@ -110,7 +110,7 @@ def test_the_command_prints_writes_and_fixes(run, tmp_path):
         (lambda run: (run.path / "log.jsonl").unlink(), "logged nothing yet"),
         (lambda run: (run.path / "log.jsonl").write_text(""), "logged nothing yet"),
         (lambda run: (run.path / "log.jsonl").write_text("[]\n3\n{}\n"), "nothing in its log can be read"),
-        (lambda run: (run.path / "log.jsonl").write_bytes(b"\xff\xfe\x00"), "not readable"),
+        (lambda run: (run.path / "log.jsonl").write_bytes(b"\xff\xfe\x00"), "nothing in its log can be read"),
         (lambda run: (run.path / "log.jsonl").write_text('{"step": 1, "imag'), "nothing in its log can be read"),
     ],
 )
@@ -135,13 +135,29 @@ def test_a_log_cut_short_is_judged_as_far_as_it_goes(run):
     assert any("1 of 12 lines" in note for note in diagnosis.notes)
 
 
-def test_a_run_that_goes_on_and_an_older_log_are_said_to_be_so(tmp_path):
+def test_a_young_run_is_not_judged_and_an_older_log_is_said_to_be_one(tmp_path):
     run = Run(tmp_path / "run")
     run.start(RECIPE)
     run.log({"step": 10, "images": 640, "d_loss": 1.0, "g_loss": 1.0, "distance": 3.0})
-    notes = " ".join(diagnose(run.path).notes)
-    for expected in ("step 10 of 100 and seems to go on", "no probe signals", "no checkpoint"):
-        assert expected in notes
+    diagnosis = diagnose(run.path)
+    assert diagnosis.verdict == "too early to tell"
+    for expected in ("no probe signals", "no checkpoint", "needs 6"):
+        assert expected in " ".join(diagnosis.notes)
+
+
+def test_a_run_trains_while_a_process_holds_its_lock_and_is_stopped_otherwise(tmp_path):
+    run = Run(tmp_path / "my run")
+    run.start(RECIPE)
+    run.log({"step": 10, "images": 640, "d_loss": 1.0})
+    with run.locked():
+        assert "step 10 of 100 and trains now" in " ".join(diagnose(run.path).notes)
+    stopped = f"is stopped: no process trains in its folder. Go on with: ganzoo train --resume '{run.path}'"
+    assert stopped in " ".join(diagnose(run.path).notes)
+
+
+def test_what_changed_in_the_middle_is_told(run):
+    run.log({"step": 80, "images": 5120, "changes": ["schedule.images: 6400 -> 12800"]})
+    assert "Changed at step 80: schedule.images: 6400 -> 12800" in report.markdown(diagnose(run.path))
 
 
 def test_values_of_unknown_kinds_in_the_log_do_not_crash(run):
@@ -150,11 +166,11 @@ def test_values_of_unknown_kinds_in_the_log_do_not_crash(run):
     assert "<!doctype" in report.page(diagnose(run.path))
 
 
-def test_a_damaged_checkpoint_is_not_recommended(run):
+def test_a_damaged_checkpoint_is_not_recommended_and_an_intact_one_is(run):
     (run.checkpoint_path(80) / "ganzoo.json").write_text("{")
     diagnosis = diagnose(run.path)
-    assert diagnosis.use == {}
-    assert "damaged" in " ".join(diagnosis.notes)
+    assert diagnosis.use == dict.fromkeys(("best", "last healthy", "latest"), run.checkpoint_path(20))
+    assert any("damaged" in note and "step-000000080" in note for note in diagnosis.notes)
 
 
 def test_a_rollback_is_told(run):

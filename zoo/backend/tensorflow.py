@@ -90,8 +90,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name not in STRATEGIES:
         raise ZooError(f"the strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
     if name == "auto":
-        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-        if sum(len(cluster.get(job, ())) for job in ("chief", "worker")) > 1:
+        if len(_cluster()) > 1:
             name = "multi-worker"
         elif "TPU_NAME" in os.environ:
             name = "tpu"
@@ -103,7 +102,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         gpus = tf.config.list_logical_devices("GPU")
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     if name == "multi-worker":
-        if "TF_CONFIG" not in os.environ:
+        if not _cluster():
             raise ZooError(
                 "multi-worker training reads the cluster from the environment variable TF_CONFIG; set it "
                 "in every worker. Received: no TF_CONFIG"
@@ -116,6 +115,25 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     except (ValueError, tf.errors.OpError) as error:
         raise ZooError(f"no TPU was found ({str(error).splitlines()[0]}). Received: 'tpu'") from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _cluster() -> list[str]:
+    """The addresses of the workers, the chief among them, in the environment variable TF_CONFIG; none without it."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        config = json.loads(text)
+        cluster = config.get("cluster", {})
+        workers = [*cluster.get("chief", []), *cluster.get("worker", [])]
+        if workers:
+            task = config["task"]
+            _ = cluster[task["type"]][int(task["index"])]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise ZooError(
+            "the environment variable TF_CONFIG is not what multi-worker training reads, for instance "
+            '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}; '
+            f"mend or unset it ({type(error).__name__}: {error}). Received: TF_CONFIG = {text[:200]!r}"
+        ) from None
+    return workers
 
 
 def devices() -> int:

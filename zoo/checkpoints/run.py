@@ -1,12 +1,13 @@
 """A run is a folder, readable while it grows.
 
-recipe.toml      the resolved recipe
-log.jsonl        one line of numbers for each window of steps
+recipe.toml      the resolved recipe; comments tell what changed in the middle
+log.jsonl        one line of numbers for each window of steps, see `zoo.checkpoints.log`
 curves.png       the same as curves
-samples/         grids of one fixed batch of latents over time
-samples.gif      the same as an animation
+samples/         real.png, and grids of one fixed batch of latents over time, named by the images seen
+samples.gif      these grids as an animation
 events/          for TensorBoard
 checkpoints/     the latest two, the best, and the latest that the watcher found healthy
+rollbacks.jsonl  the rollbacks once more, if there were any: they decide the rates, whatever happens to the log
 .lock            held by the process that trains
 """
 
@@ -14,70 +15,158 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 from filelock import FileLock, Timeout
 from PIL import Image
 
 from zoo import recipe as recipes
-from zoo.checkpoints import checkpoint
+from zoo.checkpoints import log
+from zoo.checkpoints.changes import changed, key
+from zoo.checkpoints.kept import Kept, step_of
 from zoo.files import pictures
 from zoo.files.atomic import PARTIAL, replacing, require_writable
 from zoo.files.errors import ZooError
+from zoo.files.shell import command
+
+logger = logging.getLogger("ganzoo")
+
+WRITTEN = ("log.jsonl", "rollbacks.jsonl", "curves.png", "samples", "samples.gif", "events", "checkpoints")
 
 
-class Run:
-    """The folder of a run. Nothing is created until `start`."""
+def default_folder(name: str) -> Path:
+    """runs/NAME, where a recipe of that name trains unless another folder is given."""
+    if not name.isprintable() or Path(name).name != name or name in ("", ".."):
+        raise ZooError(f"the name of a recipe names the folder of its run, so it has no slashes. Received: {name!r}")
+    return Path("runs") / name
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
 
-    def check(self, recipe: recipes.Recipe) -> None:
+class Run(Kept):
+    """The folder of a run. Nothing is created until `start`.
+
+    Attributes:
+        stopped_by: the number of the signal that ended training early in this process, once it had saved; else 0.
+
+    Example:
+        >>> from zoo.checkpoints.run import Run
+        >>> Run("runs/mine").choose("best")
+        PosixPath('runs/mine/checkpoints/step-000012000')
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.stopped_by = 0
+
+    # Beginning, and going on
+
+    def check(self, recipe: recipes.Recipe, resume: bool = False) -> None:
         """Finds out whether `start` can succeed, and creates nothing.
+
+        A run that has not done a step yet may get any recipe. The images of a run with a checkpoint may have moved:
+        the fingerprint in the checkpoint tells whether they are the same.
+
+        Args:
+            recipe: what to train.
+            resume: go on with the run that is there, also where `changes.MAY_CHANGE` allows a change.
 
         Raises:
             ZooError: the folder holds a run of another recipe (the difference is shown) or something else, or
-                cannot be written. The images of a run with a checkpoint may have moved: `restore` knows them again.
+                cannot be written.
         """
-        file = self.path / "recipe.toml"
-        if file.exists():
-            changes = recipes.difference(recipes.load(file), recipe)
-            if self.latest():
-                changes = [change for change in changes if not change.startswith("data.source:")]
-            if changes:
-                raise ZooError(
-                    f"the run was started with another recipe ({'; '.join(changes)}); resume it with its "
-                    f"own, or train into a new folder. Received: {str(self.path)!r}"
-                )
+        if not (self.path / "recipe.toml").exists():
+            if resume:
+                raise ZooError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
+            self._require_free()
             return
-        if self.path.exists() and (
-            not self.path.is_dir() or any(not file.name.startswith(PARTIAL) for file in self.path.iterdir())
-        ):
+        if self._not_begun:
+            return
+        old = self.recipe
+        new = recipe.replace(**{"data.source": old.data.source}) if self.checkpoints() else recipe
+        lines = changed(old, new) if resume else recipes.difference(old, new)
+        if lines and not resume:
             raise ZooError(
-                f"the folder for the run exists and is not a run; choose another. Received: {str(self.path)!r}"
+                f"the run was started with another recipe ({'; '.join(lines)}); train into a new folder, or change the "
+                f"run in the middle with: {command('ganzoo', 'train', '--resume', self.path)} --set KEY=VALUE. "
+                f"Received: {str(self.path)!r}"
             )
-        require_writable(self.path)
+        reached = max((step_of(path) for path in self.checkpoints()), default=0)
+        if new.schedule.steps < reached:
+            raise ZooError(
+                f"the run has seen {reached * new.schedule.images_per_step:,} images already, and cannot become "
+                f"shorter than that. Received: schedule.images = {new.schedule.images}"
+            )
 
-    def start(self, recipe: recipes.Recipe) -> None:
-        """Makes the folder, or goes on with the run of the same recipe that is there; ValueError as in `check`."""
-        self.check(recipe)
+    def start(self, recipe: recipes.Recipe, resume: bool = False) -> None:
+        """Makes the folder, or goes on with the run that is there; a changed recipe is recorded. Raises as `check`."""
+        self.check(recipe, resume)
         file = self.path / "recipe.toml"
-        if not file.exists() or recipes.load(file) != recipe:
-            with replacing(file) as temporary:
-                temporary.write_text(tomli_w.dumps(recipe.to_dict()))
+        old = recipes.load(file) if file.exists() else None
+        if old == recipe:
+            return
+        if old and self._not_begun:
+            self._clear()
+        elif old:
+            step = max((step_of(path) for path in self.checkpoints()), default=0)
+            lines = recipes.difference(old, recipe)
+            self.log({"step": step, "images": step * recipe.schedule.images_per_step, "changes": lines})
+            logger.info(f"from step {step:,} on: {'; '.join(lines)}")
+            if "schedule.images" in map(key, lines):
+                logger.info("what changes over the whole run, such as a decaying rate, follows the new length")
+            if self.rollbacks() and any("learning_rate" in line for line in lines):
+                logger.info(f"both rates are divided by {2 ** self.rollbacks()} more, since the run was rolled back")
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "log.jsonl").touch()  # by which the folder is known as one of ours
+        comments = [
+            f"# changed at step {entry['step']:,}: {line}\n"
+            for entry in self.entries()
+            for line in entry.get("changes", ())
+        ]
+        with replacing(file) as temporary:
+            temporary.write_text("".join(comments) + tomli_w.dumps(recipe.to_dict()), encoding="utf-8")
+
+    def beginning(self, recipe: recipes.Recipe) -> Path | None:
+        """The checkpoint to go on from; None if there is none, or if the run begins anew with another recipe."""
+        anew = self._not_begun and (self.path / "recipe.toml").exists() and self.recipe != recipe
+        return None if anew else self.intact()
+
+    @property
+    def _not_begun(self) -> bool:
+        """Whether the folder is one of ours in which no step was done: a run that failed before is tried again."""
+        done = any(step_of(path) for path in self.checkpoints()) or any(entry["step"] for entry in self.entries())
+        return (self.path / "log.jsonl").is_file() and not done
+
+    def _require_free(self) -> None:
+        folder, log_file = self.path, self.path / "log.jsonl"
+        if folder.exists():
+            names = {file.name for file in folder.iterdir()} if folder.is_dir() else {folder.name}
+            leftovers = {name for name in names if name == ".lock" or name.startswith(PARTIAL)}
+            if log_file.is_file() and not log_file.stat().st_size:
+                leftovers.add(log_file.name)
+            if not folder.is_dir() or names - leftovers:
+                raise ZooError(
+                    f"the folder for the run exists and is not a run; choose another. Received: {str(folder)!r}"
+                )
+        require_writable(folder)
+
+    def _clear(self) -> None:
+        for path in (self.path / name for name in WRITTEN):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """While it lasts, no other process trains in the folder.
+        """While it lasts, no other process trains in the folder, which is made if it is not there.
 
         Raises:
             ZooError: another one does.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
         try:
             lock = FileLock(self.path / ".lock").acquire(timeout=0)
         except Timeout:
@@ -89,34 +178,62 @@ class Run:
             yield
 
     @property
+    def is_training(self) -> bool:
+        """Whether a process trains in the folder at this moment, as far as this machine can tell."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with FileLock(self.path / ".lock").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a folder that this user may only read
+            return False
+
+    @property
     def recipe(self) -> recipes.Recipe:
         if not (self.path / "recipe.toml").is_file():
             raise ZooError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
         return recipes.load(self.path / "recipe.toml")
 
-    def log(self, entry: dict[str, Any]) -> None:
-        with open(self.path / "log.jsonl", "a") as file:
-            file.write(json.dumps(entry) + "\n")
+    # The log
 
-    def entries(self) -> list[dict[str, Any]]:
-        """The lines of the log; a last line cut short by a crash is left out."""
-        file = self.path / "log.jsonl"
-        entries = []
-        for line in file.read_text().splitlines() if file.exists() else ():
-            try:
-                entries.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return entries
+    def log(self, entry: log.Entry) -> None:
+        log.append(self.path / "log.jsonl", entry)
+
+    def read_log(self) -> log.Log:
+        """The entries of the log, and which of its lines are damaged."""
+        return log.read(self.path / "log.jsonl")
+
+    def entries(self) -> list[log.Entry]:
+        """The lines of the log that can be read."""
+        return self.read_log().entries
 
     def rewind(self, step: int) -> None:
-        """Forgets the log lines after `step`, to be written again, but for those that tell of a rollback, and what a
-        killed process left half-written."""
+        """Forgets the log lines after `step`, to be written again, but for `log.KEPT`, and what a killed process left
+        half-written. Says which lines were damaged."""
         for leftover in (*self.path.glob(f"{PARTIAL}*"), *self.path.glob(f"*/{PARTIAL}*")):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        kept = [json.dumps(entry) + "\n" for entry in self.entries() if entry["step"] <= step or "rollback" in entry]
+        entries, damaged = self.read_log()
+        if damaged:
+            lines = ", ".join(map(str, damaged[:5])) + ("..." if len(damaged) > 5 else "")
+            logger.warning(f"{self.path / 'log.jsonl'}: damaged lines are left out, number {lines}")
+        kept = [entry for entry in entries if entry["step"] <= step or any(name in entry for name in log.KEPT)]
         with replacing(self.path / "log.jsonl") as temporary:
-            temporary.write_text("".join(kept))
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+
+    def rolled_back(self, entry: log.Entry) -> None:
+        """Records a rollback, in the log and beside it."""
+        self.log(entry)
+        log.append(self.path / "rollbacks.jsonl", entry)
+
+    def rollbacks(self) -> int:
+        """How often the run went back to a healthy checkpoint."""
+        file = self.path / "rollbacks.jsonl"
+        lines = file.read_bytes().split(b"\n") if file.is_file() else []
+        return max(sum(bool(line.strip()) for line in lines), sum("rollback" in entry for entry in self.entries()))
+
+    # Pictures
 
     def add_samples(self, images: int, sheet: Image.Image) -> None:
         """Keeps a grid of the fixed latents and renews the animation of them all."""
@@ -125,56 +242,14 @@ class Run:
             sheet.save(temporary, "PNG", optimize=True)
         frames = []
         for file in sorted(folder.glob("[0-9]*.png")):
-            with Image.open(file) as frame:
-                frames.append(frame.copy())
+            try:
+                with Image.open(file) as frame:
+                    frames.append(frame.copy())
+            except Exception as error:  # a damaged picture raises nearly anything
+                self._warn(f"{file} is damaged and not in the animation ({error})")
         pictures.gif(frames, self.path / "samples.gif")
 
-    def checkpoint_path(self, step: int) -> Path:
-        return self.path / "checkpoints" / f"step-{step:09d}"
-
-    def checkpoints(self) -> list[Path]:
-        """Complete checkpoints, oldest first."""
-        return sorted(file.parent for file in self.path.glob("checkpoints/step-*/ganzoo.json"))
-
-    def latest(self) -> Path | None:
-        return max(self.checkpoints(), default=None)
-
-    def best(self) -> Path | None:
-        """The checkpoint with the smallest KID; the later of equals, and the latest if KID was not taken."""
-        return min(reversed(self.checkpoints()), key=_kid, default=None)
-
-    def healthy(self, before: float = math.inf) -> Path | None:
-        """The latest checkpoint, of those before a step, that was saved while the watcher saw no failure."""
-        healthy = (
-            path
-            for path in self.checkpoints()
-            if int(path.name.removeprefix("step-")) < before
-            and checkpoint.open_checkpoint(path).info.get("healthy", True)
-        )
-        return max(healthy, default=None)
-
-    def rollbacks(self) -> int:
-        """How often the run went back to a healthy checkpoint."""
-        return sum("rollback" in entry for entry in self.entries())
-
-    def forget_after(self, step: int) -> None:
-        """Deletes the checkpoints after `step`."""
-        for path in self.checkpoints():
-            if path > self.checkpoint_path(step):
-                _delete(path)
-
-    def prune(self) -> None:
-        """Deletes all checkpoints but the latest two, the best and the latest healthy one."""
-        kept = {*self.checkpoints()[-2:], self.best(), self.healthy()}
-        for path in self.checkpoints():
-            if path not in kept:
-                _delete(path)
-
-
-def _delete(path: Path) -> None:
-    shutil.rmtree(path.rename(path.with_name(f"{PARTIAL}{path.name}")))  # at once no checkpoint any more
-
-
-def _kid(path: Path) -> float:
-    kid = checkpoint.open_checkpoint(path).info.get("kid")
-    return kid if isinstance(kid, (int, float)) else math.inf
+    def add_real(self, sheet: Image.Image) -> None:
+        """Keeps a grid of real images to compare the samples with."""
+        with replacing(self.path / "samples" / "real.png") as temporary:
+            sheet.save(temporary, "PNG", optimize=True)

@@ -47,14 +47,17 @@ def _sum(machines: list[dict]) -> float | None:
 
 
 def _findings(entries: list[dict]) -> list[dict] | None:
-    """Each kind of finding once, when it was first there, and every time that the run went back to before one."""
-    if not any({"findings", "separation", "rollback"} & entry.keys() for entry in entries):
+    """Each kind of finding once, when it was first there; every time that the run went back to before one; every
+    change of its recipe."""
+    if not any({"findings", "separation", "rollback", "changes"} & entry.keys() for entry in entries):
         return None  # neither a finding nor a signal of the watcher's
     first: dict[str, dict] = {}
     for i, entry in enumerate(entries):
         if "rollback" in entry:
             back = f"{entry['rollback']['why']}: the run went back to here from step {entry['rollback']['from_step']:,}"
             first[f"rollback {i}"] = {"images": entry["images"], "finding": f"{back}, and on with half the rates"}
+        for line in entry.get("changes", ()):
+            first[f"change {i} {line}"] = {"images": entry["images"], "finding": f"the recipe changed here: {line}"}
         for finding in entry.get("findings", ()):
             kind = finding.get("name") if isinstance(finding, dict) else str(finding).partition(":")[0]
             first.setdefault(str(kind), {"images": entry["images"], "finding": finding})

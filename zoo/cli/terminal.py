@@ -1,10 +1,12 @@
-"""What the commands share: errors in one line, a quiet import of the backend, progress bars."""
+"""What the commands share: errors in one line, a quiet import of the backend, progress bars, durations."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 import os
+import re
+import signal
 import sys
 import tempfile
 
@@ -22,6 +24,11 @@ class Group(click.Group):
         logger.handlers = [Said()]
         try:
             return super().invoke(context)
+        except BrokenPipeError:
+            raise  # `ganzoo list | head`: click ends without a word
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(128 + signal.SIGINT) from None
         except (ZooError, OSError) as error:
             if context.params["debug"]:
                 raise
@@ -40,6 +47,20 @@ class Said(logging.Handler):
         from tqdm import tqdm
 
         tqdm.write(record.getMessage(), file=sys.stderr)
+
+
+class Duration(click.ParamType):
+    """A time such as 30m, 2h, 90s or 1h30m, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value, parameter, context) -> float:
+        match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value.strip().lower())
+        hours, minutes, seconds = (int(number or 0) for number in match.groups()) if match else (0, 0, 0)
+        total = 3600 * hours + 60 * minutes + seconds
+        if not total:
+            self.fail(f"{value!r} is no duration; write 30m, 2h, 90s or 1h30m.", parameter, context)
+        return float(total)
 
 
 def load_backend() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 import zoo
-from zoo.cli.terminal import load_backend, say
+from zoo.cli.terminal import Duration, load_backend, say
 from zoo.files.errors import ZooError
+from zoo.files.shell import command
 
 STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 
@@ -21,21 +20,25 @@ STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices that share a batch.")
 @click.option("--data-dir", help="Where TFDS keeps its data sets.")
-@click.option("--dry-run", is_flag=True, help="Print the resolved recipe, parameters and memory, and stop.")
-def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> None:
+@click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Train so long, then save: 30m, 2h, 1h30m.")
+@click.option("--dry-run", is_flag=True, help="Read the data, try a few steps, say how long it will take, and stop.")
+def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_run) -> None:
     """Trains a recipe. RECIPE: a name from `ganzoo list`, or a .toml file.
 
-    Ctrl-C saves; the same command, or --resume, goes on exactly where it stopped.
+    Ctrl-C saves; the same command, or --resume, goes on exactly where it stopped. With --resume, --set may change the
+    length (schedule.images), the learning rates, log, watch and name; the run records it. The exit status is 130 after
+    Ctrl-C and 143 after SIGTERM.
 
     \b
     ganzoo train dcgan-fashion-mnist
     ganzoo train sngan-64 --data my/images --out runs/mine
     ganzoo train dcgan-cifar10 --set optimizer.d.learning_rate=1e-4 --set schedule.images=500000
-    ganzoo train --resume runs/mine
+    ganzoo train --resume runs/mine --for 30m
+    ganzoo train --resume runs/mine --set schedule.images=5_000_000
     ganzoo train stylegan-lite-cifar10 --dry-run
     """
     from zoo import recipe as recipes
-    from zoo.checkpoints.run import Run
+    from zoo.checkpoints.run import Run, default_folder
 
     if bool(recipe) == bool(resume):
         raise click.UsageError("give either a RECIPE or --resume RUN.")
@@ -46,10 +49,10 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
         loaded, out = Run(resume).recipe.replace(**overrides), resume
     else:
         loaded = recipes.load(recipe, overrides)
-        out = out or str(Path("runs") / loaded.name)
+        out = out or str(default_folder(loaded.name))
     if dry_run:
         load_backend()
-        _dry_run(loaded)
+        _dry_run(loaded, strategy, data_dir)
         return
     if not loaded.data.source:
         raise ZooError(
@@ -57,7 +60,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
             f"Received: {recipe!r} without --data"
         )
     load_backend()
-    _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy))
+    _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, seconds=seconds, resume=bool(resume)))
 
 
 @click.command()
@@ -69,7 +72,8 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, dry_run) -> N
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices that share a batch.")
 @click.option("--data-dir", help="Where TFDS keeps its data sets.")
-def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) -> None:
+@click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Train so long, then save: 30m, 2h, 1h30m.")
+def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir, seconds) -> None:
     """Trains both networks of a checkpoint further on your images.
 
     The images are cropped to a square and resized to what the checkpoint makes. Rates grow as the checkpoint's kernels
@@ -82,8 +86,9 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
     """
     from zoo import recipe as recipes
     from zoo.checkpoints import resolve
+    from zoo.checkpoints.run import default_folder
 
-    out = out or str(Path("runs") / f"{resolve.label(name)}-finetuned")
+    out = out or str(default_folder(f"{resolve.label(name)}-finetuned"))
     load_backend()
     _tell(
         zoo.finetune(
@@ -95,31 +100,49 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir) ->
             overrides=recipes.parse_overrides(settings),
             data_dir=data_dir,
             strategy=strategy,
+            seconds=seconds,
         )
     )
 
 
 def _tell(run) -> None:
     """What to do with a run: draw from it, and read what the watcher found."""
-    say(f"the run is in {run.path}; draw from its best checkpoint with: ganzoo sample {run.path}")
-    found = {finding.partition(":")[0]: None for entry in run.entries() for finding in entry.get("findings", ())}
+    say(f"the run is in {run.path}; draw from its best checkpoint with: {command('ganzoo', 'sample', run.path)}")
+    found = {str(finding).partition(":")[0]: None for entry in run.entries() for finding in entry.get("findings", ())}
     if found:
-        say(f"the watcher found {', '.join(found)}; what that means and what to change: ganzoo doctor {run.path}")
+        doctor = command("ganzoo", "doctor", run.path)
+        say(f"the watcher found {', '.join(found)}; what that means and what to change: {doctor}")
+    if run.stopped_by:
+        raise click.exceptions.Exit(128 + run.stopped_by)
 
 
-def _dry_run(recipe) -> None:
+def _dry_run(recipe, strategy: str, data_dir: str | None) -> None:
     import tomli_w
 
+    from zoo import backend
     from zoo.backend import device
     from zoo.training.estimate import estimate
+    from zoo.training.loop import check_devices, prepared
+    from zoo.training.progress import duration
+    from zoo.training.rehearsal import rehearse
 
-    needs = estimate(recipe)
-    click.echo(tomli_w.dumps(recipe.to_dict()))
-    plan = recipe.schedule
-    click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
-    click.echo(f"# computed in {device.precision(recipe.precision)}")
-    click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
-    click.echo(
-        f"# memory, estimated: {needs['memory_bytes'] / 2**20:,.0f} MiB, of which weights and optimizers "
-        f"{needs['weights_bytes'] / 2**20:,.0f} MiB"
-    )
+    with backend.strategy(strategy).scope():
+        check_devices(recipe)
+        store = prepared(recipe, data_dir) if recipe.data.source else None
+        needs, plan = estimate(recipe), recipe.schedule
+        click.echo(tomli_w.dumps(recipe.to_dict()))
+        click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")
+        click.echo(f"# computed in {device.precision(recipe.precision)}")
+        click.echo(f"# parameters: generator {needs['generator']:,}, discriminator {needs['discriminator']:,}")
+        click.echo(f"# memory of weights and optimizers: {needs['weights_bytes'] / 2**20:,.0f} MiB")
+        if store is None:
+            click.echo("# no images yet; with --data, images, time and memory are told too")
+            return
+        times = plan.images / len(store.images)
+        click.echo(
+            f"# {len(store.images):,} images to train on, each shown {times:.3g} times; {len(store.heldout):,} held out"
+        )
+        rehearsal = rehearse(recipe, store)
+    whole = duration(rehearsal.seconds)
+    click.echo(f"# {rehearsal.images_per_second:g} images/s on this machine: the whole run takes about {whole}")
+    click.echo(f"# memory: {rehearsal.memory_bytes / 2**20:,.0f} MiB, the libraries included")

@@ -16,6 +16,7 @@ arXiv:2006.06676, figure 1: the fewer, the sooner); until then augmentation only
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe, Schedule, largest, scaled
 from zoo.step import augment
 from zoo.training import loop
+from zoo.training.stopping import Stopping
 
 logger = logging.getLogger("ganzoo")
 
@@ -45,6 +47,7 @@ def finetune(
     overrides: dict | None = None,
     data_dir: str | None = None,
     strategy: str = "auto",
+    seconds: float | None = None,
 ) -> Run:
     """Trains a checkpoint's two networks further on other images, cropped to a square and resized to what it makes.
 
@@ -54,8 +57,12 @@ def finetune(
         images: real images to show to D; by default a tenth of the original run.
         freeze_d: see `zoo.recipe.Schedule`.
         overrides: dotted recipe keys, as `Recipe.replace` takes them; they also replace what is chosen here.
-        out, data_dir, strategy: as in `train`.
+        out, data_dir, strategy, seconds: as in `train`.
+
+    Example:
+        >>> run = zoo.finetune("stylegan-lite-fashion-mnist", "my/images", "runs/mine")
     """
+    stopping = Stopping(seconds)
     folder, overrides = resolve.resolve(name), overrides or {}
     opened = checkpoint.open_checkpoint(folder)
     old = opened.recipe
@@ -68,7 +75,7 @@ def finetune(
         "schedule.freeze_d": freeze_d,
     }
     asked = old.replace(**(changes | overrides))
-    changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, -(-asked.schedule.images // 5))
+    changes["log.checkpoint_every_images"] = min(old.log.checkpoint_every_images, math.ceil(asked.schedule.images / 5))
     with backend.strategy(strategy).scope():
         store = loop.prepared(asked, data_dir)
         changes |= rates(opened) | {"schedule.batch_size": batch_size(asked.schedule)}
@@ -77,8 +84,9 @@ def finetune(
         recipe = old.replace(**(changes | overrides))
         run = Run(out)
         run.check(recipe)
+        loop.check_devices(recipe, seconds)
         _announce(name, recipe, store)
-        return loop.train_on(recipe, run, store)
+        return loop.train_on(recipe, run, store, stopping)
 
 
 def rates(opened: checkpoint.Checkpoint) -> dict[str, Any]:
@@ -87,7 +95,8 @@ def rates(opened: checkpoint.Checkpoint) -> dict[str, Any]:
     if recipe.start:
         return {}
     grown = {}
-    for player, file, network in zip("gd", ("generator", "discriminator"), networks.build(recipe), strict=True):
+    generator, discriminator = networks.build(recipe)
+    for player, file, network in (("g", "generator", generator), ("d", "discriminator", discriminator)):
         kernels = [variable for variable in network.trainable_variables if len(variable.shape) > 1]
         first = [_size(kernel) for kernel in kernels]
         assign(by_path(network.variables), opened.arrays(file), file)

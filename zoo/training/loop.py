@@ -4,42 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from zoo import backend, data
+from zoo import recipe as recipes
 from zoo.backend import device
-from zoo.checkpoints import checkpoint, resolve
-from zoo.checkpoints.run import Run
+from zoo.checkpoints import resolve
+from zoo.checkpoints.run import Run, default_folder
 from zoo.files.errors import ZooError
-from zoo.networks.parts.variables import assign, by_path
-from zoo.recipe import Ramp, Recipe
+from zoo.files.shell import command
+from zoo.recipe import Recipe
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
 from zoo.training.finite import NonFinite, require_finite
+from zoo.training.progress import Progress
 from zoo.training.recorder import Recorder
+from zoo.training.starting import restore, roll_back, start_from
+from zoo.training.stopping import Stopping
 from zoo.watch.watcher import Failing
 
 logger = logging.getLogger("ganzoo")
 
-ROLLBACKS = 2  # at most, in a run
+DONE, STOPPED, ROLLED_BACK = "done", "stopped", "rolled back"  # how an attempt ends
 
 
-def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strategy: str = "auto") -> Run:
-    """Trains a recipe into the folder `out`, or goes on with the run that is there.
+def train(
+    recipe: Recipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | None = None,
+    strategy: str = "auto",
+    seconds: float | None = None,
+    resume: bool = False,
+) -> Run:
+    """Trains a recipe into a folder, or goes on with the run that is there.
 
     Args:
-        recipe: what to train; must equal that of a run to go on with.
-        out: the folder of the run.
+        recipe: what to train: a recipe, a name from `zoo.list_recipes()`, or the path of a .toml file.
+        out: the folder of the run, by default runs/NAME. A run that is there must have the same recipe.
         data_dir: where TFDS keeps its data sets.
         strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on TensorFlow alone.
+        seconds: stop and save after this time, data and compiling included; None: train to the end.
+        resume: go on with the run in `out`, also if `recipe` differs from its own in one of the keys that may change
+            in the middle: length, learning rates, log, watch and name. The change is recorded in the run. Numbers
+            that change over the whole run, such as a decaying rate, follow a new length.
 
     Returns:
         The run. Ctrl-C saves a checkpoint and returns early.
@@ -49,15 +62,70 @@ def train(recipe: Recipe, out: str | Path, *, data_dir: str | None = None, strat
         NonFinite: a loss or a weight is not finite; the last healthy checkpoint stays.
         Failing: the watcher found that training fails, and `recipe.watch` is not "warn"; the best checkpoint and the
             last healthy one stay.
+
+    Example:
+        >>> run = zoo.train("dcgan-fashion-mnist", seconds=600)
+        >>> run = zoo.train("dcgan-fashion-mnist")  # goes on
     """
+    if not isinstance(recipe, Recipe):
+        recipe = recipes.load(recipe)
+    if not recipe.data.source:
+        raise ZooError(
+            "this recipe has no data of its own; name a folder, an .npz file or a TFDS set in data.source. "
+            f"Received: {recipe.name!r}"
+        )
+    stopping, run = Stopping(seconds), Run(default_folder(recipe.name) if out is None else out)
     with backend.strategy(strategy).scope():
-        run = Run(out)
-        run.check(recipe)
-        return train_on(recipe, run, prepared(recipe, data_dir))
+        run.check(recipe, resume)
+        check_devices(recipe, seconds)
+        return train_on(recipe, run, prepared(recipe, data_dir), stopping, resume)
 
 
-def train_on(recipe: Recipe, run: Run, store: data.Store) -> Run:
-    """`train` under the strategy that is in effect, with the images at hand."""
+def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> Run:
+    """`train` under the strategy that is in effect, with the images at hand: attempts until one is not rolled back."""
+    if device.precision(recipe.precision) != recipe.precision and not run.rollbacks():
+        logger.warning("bfloat16 is not known to be faster on this processor: computing in float32 instead")
+    ended = ROLLED_BACK
+    while ended == ROLLED_BACK:
+        ended = attempt(recipe, run, store, stopping, resume)
+    if ended == STOPPED:
+        run.stopped_by = stopping.signal
+        why = "stopped" if stopping.signal else "the time is up: stopped"
+        logger.info(f"{why} and saved; go on with: {command('ganzoo', 'train', '--resume', run.path)}")
+    return run
+
+
+def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> str:
+    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK."""
+    gan, latest = GAN(recipe.slower(run.rollbacks())), run.beginning(recipe)
+    if latest:
+        restore(gan, latest, store)
+        logger.info(f"going on from {latest}")
+    elif recipe.start:
+        start_from(gan, resolve.resolve(recipe.start))
+    first, recorder = int(np.asarray(gan.step)), None
+    with contextlib.ExitStack() as held:
+        progress = held.enter_context(Progress(recipe, first, backend.is_chief()))
+        if backend.is_chief():  # data, networks and start are there: from here on, something is written
+            held.enter_context(run.locked())
+            run.start(recipe, resume)
+            recorder = held.enter_context(Recorder(gan, store, run, progress))
+            if not latest and (recipe.start or recipe.watch != "warn"):
+                recorder.checkpoint(0)  # to go on without the checkpoint it started from, or to roll back to
+        try:
+            with stopping:
+                done = loop(gan, store, recorder, progress, stopping)
+        except (NonFinite, Failing) as failure:
+            if recorder:
+                recorder.failed(failure)
+            if recipe.watch == "rollback" and roll_back(run, failure):
+                return ROLLED_BACK
+            raise
+    return DONE if done else STOPPED
+
+
+def check_devices(recipe: Recipe, seconds: float | None = None) -> None:
+    """Raises ZooError when the devices that are there cannot train the recipe together."""
     if recipe.schedule.batch_size % backend.devices():
         raise ZooError(
             f"schedule.batch_size must be a multiple of the {backend.devices()} devices that share it, or "
@@ -73,35 +141,11 @@ def train_on(recipe: Recipe, run: Run, store: data.Store) -> Run:
             'the watcher sees the first worker alone and cannot stop the others; set watch to "warn". '
             f"Received: {recipe.watch!r} with {backend.workers()} workers"
         )
-    if device.precision(recipe.precision) != recipe.precision and not run.rollbacks():
-        logger.warning("bfloat16 is not known to be faster on this processor: computing in float32 instead")
-    gan, latest = GAN(recipe.slower(run.rollbacks())), run.latest()
-    if latest:
-        restore(gan, latest, store)
-        logger.info(f"going on from {latest}")
-    elif recipe.start:
-        start_from(gan, resolve.resolve(recipe.start))
-    recorder = None
-    with contextlib.ExitStack() as held:
-        if backend.is_chief():  # data, networks and start are there: from here on, something is written
-            run.start(recipe)
-            held.enter_context(run.locked())
-            recorder = Recorder(gan, store, run)
-            if (recipe.start or recipe.watch != "warn") and not latest:
-                recorder.checkpoint(0)  # to go on without the checkpoint it started from, or to roll back to
-        try:
-            done = loop(gan, store, recorder)
-        except (NonFinite, Failing) as failure:
-            if recorder:
-                recorder.failed(failure)
-            if not (recipe.watch == "rollback" and roll_back(run, failure)):
-                raise
-        else:
-            if not done:
-                logger.info(f"stopped and saved; go on with: ganzoo train --resume {run.path}")
-            return run
-    del gan, recorder  # before there are others
-    return train_on(recipe, run, store)
+    if seconds is not None and backend.workers() > 1:
+        raise ZooError(
+            "several workers do not stop after the same step when a time is up; set schedule.images instead. "
+            f"Received: {seconds:g} seconds with {backend.workers()} workers"
+        )
 
 
 def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
@@ -115,47 +159,52 @@ def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
     )
 
 
-def loop(gan: GAN, store: data.Store, recorder: Recorder | None) -> bool:
-    """The steps that the recipe still wants. Returns False when Ctrl-C ended them early."""
+def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progress, stopping: Stopping) -> bool:
+    """The steps that the recipe still wants. Returns False when `stopping` ended them early."""
     recipe, plan = gan.recipe, gan.recipe.schedule
     engine = backend.Engine(gan)
-    images_per_step = plan.images_per_step
-    steps_per_epoch = max(1, round(len(store.images) / images_per_step))
-    first = window = int(np.asarray(gan.step))
+    steps_per_epoch = max(1, round(len(store.images) / plan.images_per_step))
     log_steps, checkpoint_steps = (
-        max(1, every // images_per_step) for every in (recipe.log.every_images, recipe.log.checkpoint_every_images)
+        max(1, every // plan.images_per_step) for every in (recipe.log.every_images, recipe.log.checkpoint_every_images)
     )
+    first = window = counted = int(np.asarray(gan.step))
+    if recorder and first == 0:
+        recorder.watch(0, {})
+    progress.compiling()
     clock = time.monotonic()
-    with interruptible() as interrupted, progress_bar(recipe, first, images_per_step, recorder) as bar:
-        bar.set_postfix_str("compiling")
-        if recorder and first == 0:
-            recorder.watch(0, {})
-            clock = time.monotonic()
-        for step, batch in feed(gan, store, first, engine):
-            r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
-            logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
-            if step == first:
-                bar.unpause()  # compiling is no part of the pace
-                bar.set_postfix_str("", refresh=False)
-            step += 1
-            bar.update(images_per_step)
-            last = interrupted() or step == plan.steps
-            saving = step % checkpoint_steps == 0 or last
-            if saving or step % log_steps == 0:
-                numbers = {name: float(value) for name, value in logs.items()}
+    for step, batch in feed(gan, store, first, engine):
+        r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
+        logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
+        if step == first:
+            progress.compiled()
+        done = step + 1
+        progress.step()
+        last = stopping.due or done == plan.steps
+        saving = last or done % checkpoint_steps == 0
+        if saving or done % log_steps == 0:
+            numbers = {name: float(value) for name, value in logs.items()}
+            engine.sync()
+            require_finite(gan, numbers, window, done, weights=saving)
+            rate = (done - counted) * plan.images_per_step / (time.monotonic() - clock)
+            numbers["images_per_second"] = float(f"{rate:.4g}")
+            if recorder:
+                recorder.watch(done, numbers)
+                progress.report(done, numbers, recorder.alarms)
+            if recorder and saving:
+                recorder.checkpoint(done, hurry=bool(stopping.signal))
+            if recorder and recipe.watch != "warn":
+                recorder.require_healthy()
+            window, counted, clock = done, done, time.monotonic()
+        else:  # neither compiling nor a picture is part of the pace
+            paused = time.monotonic()
+            if recorder and done in recorder.picture_steps:
                 engine.sync()
-                require_finite(gan, numbers, window, step, weights=saving)
-                rate = (step - window) * images_per_step / (time.monotonic() - clock)
-                if recorder:
-                    recorder.watch(step, {**numbers, "images_per_second": float(f"{rate:.4g}")})
-                    bar.set_postfix_str(summary(numbers) + recorder.alarm)
-                if recorder and saving:
-                    recorder.checkpoint(step, hurry=interrupted())
-                if recorder and recipe.watch != "warn":
-                    recorder.require_healthy()
-                window, clock = step, time.monotonic()
-            if last:
-                return step == plan.steps
+                recorder.picture(done)
+                clock += time.monotonic() - paused
+            if step == first:
+                counted, clock = done, time.monotonic()
+        if last:
+            return done == plan.steps
     return True
 
 
@@ -168,97 +217,9 @@ def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Ite
         return engine.transfer({"real": batches[step], **noise.batch(recipe, gan.generator, step)})
 
     with ThreadPoolExecutor(max_workers=1) as maker:
-        coming = maker.submit(make, first)
+        coming = maker.submit(make, first) if first < plan.steps else None
         for step in range(first, plan.steps):
-            batch, coming = coming.result(), maker.submit(make, step + 1)
+            batch = coming.result()
+            if step + 1 < plan.steps:
+                coming = maker.submit(make, step + 1)
             yield step, batch
-
-
-def roll_back(run: Run, failure: NonFinite | Failing) -> bool:
-    """Takes a run back to the last healthy checkpoint before it began to fail; False when there is none, or after two.
-
-    What is left in the log is the way to that checkpoint and a line that tells of the failure.
-    """
-    healthy = run.healthy(getattr(failure, "step", math.inf))
-    if not healthy or run.rollbacks() >= ROLLBACKS:
-        return False
-    info = checkpoint.open_checkpoint(healthy).info
-    reached = run.entries()[-1]["step"]
-    run.forget_after(info["step"])
-    run.log({"step": info["step"], "images": info["images"], "rollback": {"from_step": reached, "why": str(failure)}})
-    logger.warning(f"{failure}; going back from step {reached} to {healthy}, with half the rates")
-    return True
-
-
-def restore(gan: GAN, path: Path, store: data.Store) -> None:
-    """Sets every variable of the GAN from a run's checkpoint, made from the same images."""
-    opened = checkpoint.open_checkpoint(path)
-    if opened.info["data"]["fingerprint"] != store.fingerprint:
-        raise ZooError(
-            "the images are not those that the run was started with; put them back, or train into a new "
-            f"folder. Received: {store.source!r}"
-        )
-    if not opened.has_training_state:
-        raise ZooError(
-            f"the checkpoint was exported for sampling and fine-tuning and has no optimizer state; start "
-            f"from it with `ganzoo finetune`. Received: {str(path)!r}"
-        )
-    for file, variables in gan.saved().items():
-        assign(variables, opened.arrays(file), file)
-    for player in ("d", "g"):  # after a rollback the recipe's rate is lower than the checkpoint's
-        options = getattr(gan.recipe.optimizer, player)
-        if not isinstance(options.learning_rate, Ramp):
-            getattr(gan.optimizer, player).learning_rate = options.learning_rate
-
-
-def start_from(gan: GAN, path: Path) -> None:
-    """Sets both networks from a checkpoint; the raw generator starts as its average."""
-    opened = checkpoint.open_checkpoint(path)
-    weights = opened.arrays("generator")
-    for generator in (gan.generator, gan.ema):
-        assign(by_path(generator.variables), weights, "generator")
-    assign(gan.saved()["discriminator"], opened.arrays("discriminator"), "discriminator")
-
-
-def summary(numbers: dict[str, float]) -> str:
-    """The end of the progress line."""
-    losses = (("D", "d_loss"), ("G", "g_loss"))
-    text = " ".join(f"{label} {numbers[name]:.2f}" for label, name in losses if name in numbers)
-    if "d_real" not in numbers:
-        return text
-    if "real_accuracy" not in numbers:
-        return f"{text}, critic gap {numbers['d_real'] - numbers['d_fake']:.2f}"
-    return f"{text}, D right on real {numbers['real_accuracy']:.0%} fake {numbers['fake_accuracy']:.0%}"
-
-
-def progress_bar(recipe: Recipe, first: int, images_per_step: int, shown) -> tqdm:
-    return tqdm(
-        total=recipe.schedule.steps * images_per_step,
-        initial=first * images_per_step,
-        unit="img",
-        unit_scale=True,
-        desc=recipe.name,
-        disable=not shown,
-        mininterval=1.0,
-        dynamic_ncols=True,
-    )
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """While it lasts, Ctrl-C and SIGTERM make the yielded function true instead; a second Ctrl-C interrupts at once."""
-    asked = []
-
-    def ask(number, frame):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        asked.append(number)
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread, which alone receives signals
-        before = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -32,9 +32,13 @@ class Quality:
         if len(images) < count:
             part, images = "real", store.images
         self.count = min(count, len(images))
-        self._elsewhere = ThreadPoolExecutor(max_workers=1)  # a thread to which no strategy or distribution reaches
-        self._extractor, self._real = self._elsewhere.submit(self._prepare, store, images, part).result()
+        self._thread = ThreadPoolExecutor(max_workers=1)  # to which no strategy or distribution reaches
+        self._extractor, self._real = self._thread.submit(self._prepare, store, images, part).result()
         self._start, self._spent = time.monotonic(), 0.0
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._thread.shutdown()
 
     def _prepare(self, store: data.Store, images: np.ndarray, part: str):
         extractor = extractors.load("efficientnet-lite0")
@@ -54,7 +58,7 @@ class Quality:
     def _features(self, generator: Generator) -> np.ndarray:
         images = generator.sample(self.count, seed=1)
         return (
-            self._elsewhere.submit(
+            self._thread.submit(
                 features.extract, self._extractor, features.in_batches(images), len(images), "generated", quiet=True
             )
             .result()

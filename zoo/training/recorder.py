@@ -4,48 +4,70 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Any
 
 import keras
 import numpy as np
 
 from zoo import backend, data
 from zoo.backend import device
-from zoo.checkpoints import checkpoint
+from zoo.checkpoints import checkpoint, log
 from zoo.checkpoints.generator import Generator
 from zoo.checkpoints.run import Run
 from zoo.files import pictures
+from zoo.files.shell import command
 from zoo.recipe import LEAST_KID_IMAGES, Recipe
 from zoo.step.gan import GAN
 from zoo.training.estimate import parameters
 from zoo.training.finite import NonFinite
+from zoo.training.progress import Progress
 from zoo.training.quality import Quality
 from zoo.watch.watcher import Failing, Watcher
 
+SAMPLES = 64  # in a grid
+
 
 class Recorder:
-    """What the first worker writes into the folder of the run."""
+    """What the first worker writes into the folder of the run, while its context lasts.
 
-    def __init__(self, gan: GAN, store: data.Store, run: Run) -> None:
-        from tensorboardX import SummaryWriter
+    Attributes:
+        picture_steps: steps after which the samples are drawn, between the checkpoints, which draw them too.
+    """
 
-        self.gan, self.store, self.run = gan, store, run
+    def __init__(self, gan: GAN, store: data.Store, run: Run, progress: Progress) -> None:
+        self.gan, self.store, self.run, self.progress = gan, store, run, progress
         self.average, self.raw = Generator(gan.ema, gan.recipe, {}), Generator(gan.generator, gan.recipe, {}, "raw")
         self.images_per_step = gan.recipe.schedule.images_per_step
-        count = gan.recipe.log.kid_images
-        self.quality = Quality(store, count) if count and len(store.images) >= LEAST_KID_IMAGES else None
-        step = int(np.asarray(gan.step))
-        run.rewind(step)
-        self.watcher = Watcher(gan, store, run.entries())
-        run.log({"step": step, "images": step * self.images_per_step, "machine": on(gan.recipe)})
-        self.events = SummaryWriter(str(run.path / "events"), purge_step=step * self.images_per_step)
+        self.picture_steps = picture_steps(gan.recipe)
+
+    def __enter__(self) -> Recorder:
+        from tensorboardX import SummaryWriter
+
+        step, count = int(np.asarray(self.gan.step)), self.gan.recipe.log.kid_images
+        self.run.rewind(step)
+        self.progress.doing("drawing the first pictures")
+        self.run.add_real(pictures.grid(some(self.store.images, SAMPLES)))
+        if step == 0:
+            self.picture(0)
+        self.watcher = Watcher(self.gan, self.store, self.run.entries())
+        self.progress.doing("looking at the images")
+        self.quality = Quality(self.store, count) if count and len(self.store.images) >= LEAST_KID_IMAGES else None
+        self.run.log({"step": step, "images": step * self.images_per_step, "machine": on(self.gan.recipe)})
+        self.events = SummaryWriter(str(self.run.path / "events"), purge_step=step * self.images_per_step)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.events.close()
+        if self.quality:
+            self.quality.close()
 
     def watch(self, step: int, numbers: dict[str, float]) -> None:
         """Logs numbers with the watcher's signals, and what it finds there for the first time."""
+        self.progress.doing("watching")
         known = {finding.name for finding in self.watcher.findings}  # those that ended may begin again
         numbers = {**numbers, **self.watcher.signals(step)}
         found = self.watcher.look({"step": step, "images": step * self.images_per_step, **numbers})
         self.log(step, numbers, findings=[str(finding) for finding in found if finding.name not in known])
+        self.progress.doing()
 
     def log(self, step: int, numbers: dict[str, float], **more) -> None:
         images = step * self.images_per_step
@@ -54,10 +76,9 @@ class Recorder:
             self.events.add_scalar(name, value, images)
 
     @property
-    def alarm(self) -> str:
-        """What the progress line says of the findings that last."""
-        names = [finding.name for finding in self.watcher.findings if finding.level != "note"]
-        return f", failing? {', '.join(names[:3])}" if names else ""
+    def alarms(self) -> list[str]:
+        """The names of the findings that last, but for mere notes."""
+        return [finding.name for finding in self.watcher.findings if finding.level != "note"]
 
     def require_healthy(self) -> None:
         """Raises Failing when the watcher finds that training fails."""
@@ -73,7 +94,7 @@ class Recorder:
             ]
             raise Failing(
                 f"training fails ({failing[0]}); checkpoints to use: {', '.join(use) or 'none'}; for the "
-                f"evidence and what to change: ganzoo doctor {self.run.path}. "
+                f"evidence and what to change: {command('ganzoo', 'doctor', self.run.path)}. "
                 f"Received: watch = {self.gan.recipe.watch!r}",
                 failing,
             )
@@ -82,14 +103,19 @@ class Recorder:
         """Logs why training ended."""
         if isinstance(failure, NonFinite):
             self.log(int(np.asarray(self.gan.step)), {}, non_finite=str(failure))
-        self.events.close()
+
+    def picture(self, step: int) -> None:
+        """Draws the fixed latents."""
+        self.run.add_samples(step * self.images_per_step, pictures.grid(self.average.sample(SAMPLES)))
 
     def checkpoint(self, step: int, hurry: bool = False) -> None:
         """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
-        sheet = pictures.grid(self.average.sample(64))
+        sheet = pictures.grid(self.average.sample(SAMPLES))
+        self.progress.doing("measuring KID" if self.quality and not hurry else "saving")
         quality = {} if hurry or not self.quality else self.quality(self.average, self.raw)
         if quality:
             self.watch(step, quality)
+        self.progress.doing("saving")
         arrays = {
             file: {name: np.asarray(variable) for name, variable in variables.items()}
             for file, variables in self.gan.saved().items()
@@ -105,6 +131,19 @@ class Recorder:
         self.run.prune()
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
         self.events.flush()
+        self.progress.doing()
+
+
+def picture_steps(recipe: Recipe) -> frozenset[int]:
+    """After about 1, 2, 5, 10, 20, 50 ... thousand images, as far as the first checkpoint."""
+    end, images_per_step = recipe.log.checkpoint_every_images, recipe.schedule.images_per_step
+    images = (digit * 10**power for power in range(3, 12) for digit in (1, 2, 5))
+    return frozenset(max(1, round(count / images_per_step)) for count in images if count < end)
+
+
+def some(images: np.ndarray, count: int) -> np.ndarray:
+    """`count` images, the same ones each time, or all if there are fewer."""
+    return np.asarray(images[np.sort(np.random.default_rng(0).permutation(len(images))[:count])])
 
 
 def description(gan: GAN, store: data.Store, step: int) -> dict:
@@ -130,7 +169,7 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
     }
 
 
-def on(recipe: Recipe) -> dict[str, Any]:
+def on(recipe: Recipe) -> log.Machine:
     """What computes, and how."""
     return {
         "backend": keras.backend.backend(),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zoo import recipe as recipes
-from zoo.checkpoints import checkpoint
+from zoo.checkpoints import log
 from zoo.checkpoints.run import Run
 from zoo.files.errors import ZooError
+from zoo.files.shell import command
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import cured
-from zoo.watch.rules import find
+from zoo.watch.rules import RULES, find
 from zoo.watch.signals import Entry, derive
 
-GROWING_SECONDS = 600  # a log that was written to within these is taken to grow still
+EARLY = max(rule.entries for rule in RULES if rule.level != "note")  # lines that the slowest rule needs
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,15 @@ class Diagnosis:
     @property
     def verdict(self) -> str:
         level = max((finding.level for finding in self.findings), key=("note", "warn", "stop").index, default="note")
+        if level == "note" and self.early:
+            return "too early to tell"
         return {"note": "no failure found", "warn": "look closer", "stop": "training fails"}[level]
+
+    @property
+    def early(self) -> bool:
+        """Whether the log has fewer lines than the slowest rule needs."""
+        judged = [entry for entry in self.entries if entry["step"] > 0 and {"d_loss", "separation"} & entry.keys()]
+        return len(judged) < EARLY
 
     @property
     def changes(self) -> list[str]:
@@ -70,63 +77,55 @@ def diagnose(path: str | Path) -> Diagnosis:
             f"this version of keras-ganzoo does not read the run's recipe, which another version wrote or "
             f"somebody edited ({error}) Received: {str(run.path)!r}"
         ) from None
-    lines, entries = _lines(run)
+    entries, damaged = run.read_log()
     if not entries:
-        why = "nothing in its log can be read" if lines else "it has logged nothing yet"
+        why = "nothing in its log can be read" if damaged else "it has logged nothing yet"
         raise ZooError(
             f"the run cannot be judged: {why}; a line comes every {recipe.log.every_images:,} images. "
-            f"Received: {str(run.path)!r}"
+            f"Received: {str(run.path / 'log.jsonl')!r}"
         )
     findings = find(entries, recipe)
-    use, notes = _checkpoints(run, findings)
-    if len(entries) < lines:
-        notes.append(f"{lines - len(entries)} of {lines} lines of the log are cut short or damaged, and were left out.")
+    notes = [f"A checkpoint is damaged and left out: {why}" for why in run.damaged().values()]
+    if damaged:
+        count = len(entries) + len(damaged)
+        notes.append(f"{len(damaged)} of {count} lines of the log are cut short or damaged, and were left out.")
     if not any("separation" in entry for entry in entries):
         notes.append("The log has no probe signals, as older versions wrote it: the rest alone was judged.")
-    last = max(entry["step"] for entry in entries)
-    if last < recipe.schedule.steps:
-        growing = time.time() - (run.path / "log.jsonl").stat().st_mtime < GROWING_SECONDS
-        if recipe.watch == "stop" and any(finding.level == "stop" and finding.lasting for finding in findings):
-            state = "and was stopped by the watcher."
-        else:
-            state = "and seems to go on; look again later." if growing else "and was not finished."
-        notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,} {state}")
-    rollbacks = [entry for entry in entries if "rollback" in entry]
-    notes += [
-        f"Rolled back from step {entry['rollback'].get('from_step')} to {entry['step']}, with half the rates: "
-        f"{entry['rollback'].get('why')}"
-        for entry in rollbacks
-        if isinstance(entry["rollback"], dict)
-    ]
-    return Diagnosis(run.path, recipe, findings, derive(entries, recipe), use, notes, cured(recipe, findings))
-
-
-def _lines(run: Run) -> tuple[int, list[dict[str, Any]]]:
-    """How many lines the log has, and those that can be read."""
-    file = run.path / "log.jsonl"
-    try:
-        count = len(file.read_text().splitlines()) if file.is_file() else 0
-        entries = run.entries()
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise ZooError(f"the run's log is not readable text ({error}). Received: {str(file)!r}") from None
-    return count, [entry for entry in entries if isinstance(entry, dict) and type(entry.get("step")) is int]
-
-
-def _checkpoints(run: Run, findings: list[Finding]) -> tuple[dict[str, Path], list[str]]:
-    failing = [finding.first_step for finding in findings if finding.level == "stop"]
-    use, notes = {}, []
-    for path in run.checkpoints():
-        try:
-            checkpoint.open_checkpoint(path)
-        except ValueError as error:
-            return {}, [f"A checkpoint is damaged, so none is recommended: {error}"]
-    for name, path in (
-        ("best", run.best()),
-        ("last healthy", run.healthy(min(failing, default=float("inf")))),
-        ("latest", run.latest()),
-    ):
-        if path:
-            use[name] = path
+    notes += _state(run, recipe, entries, findings)
+    use = _use(run, findings)
     if not use:
         notes.append("The run has no checkpoint.")
-    return use, notes
+    diagnosis = Diagnosis(run.path, recipe, findings, derive(entries, recipe), use, notes, cured(recipe, findings))
+    if diagnosis.early:
+        notes.append(
+            f"The log has few lines; the slowest rule needs {EARLY}, one every {recipe.log.every_images:,} images."
+        )
+    return diagnosis
+
+
+def _state(run: Run, recipe: recipes.Recipe, entries: list[log.Entry], findings: list[Finding]) -> list[str]:
+    """How far the run is, whether it trains, and what happened on the way, in sentences."""
+    notes, last = [], max(entry["step"] for entry in entries)
+    if last < recipe.schedule.steps:
+        if run.is_training:
+            state = "and trains now; look again later."
+        elif recipe.watch == "stop" and any(finding.level == "stop" and finding.lasting for finding in findings):
+            state = "and was stopped by the watcher."
+        else:
+            again = command("ganzoo", "train", "--resume", run.path)
+            state = f"and is stopped: no process trains in its folder. Go on with: {again}"
+        notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,} {state}")
+    for entry in entries:
+        if "rollback" in entry:
+            back = entry["rollback"]
+            notes.append(
+                f"Rolled back from step {back['from_step']} to {entry['step']}, with half the rates: {back['why']}"
+            )
+        notes += [f"Changed at step {entry['step']:,}: {line}" for line in entry.get("changes", ())]
+    return notes
+
+
+def _use(run: Run, findings: list[Finding]) -> dict[str, Path]:
+    failing = min((finding.first_step for finding in findings if finding.level == "stop"), default=float("inf"))
+    use = {"best": run.best(), "last healthy": run.healthy(failing), "latest": run.latest()}
+    return {name: path for name, path in use.items() if path}

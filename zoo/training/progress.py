@@ -1,0 +1,97 @@
+"""What one sees of a run while it trains: a line that moves on a terminal, else a line for each line of the log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from tqdm import tqdm
+
+from zoo.recipe import Recipe
+
+logger = logging.getLogger("ganzoo")
+
+LINE = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images, {remaining} left, {rate_fmt}{postfix}"
+
+
+class Progress:
+    """The progress of a run; alarms come first, since a narrow terminal cuts the end of the line."""
+
+    def __init__(self, recipe: Recipe, first: int, shown: bool) -> None:
+        """`first`: the step to begin at; `shown`: whether this process speaks."""
+        self._recipe, self._shown = recipe, shown
+        self._images_per_step = recipe.schedule.images_per_step
+        self._total = recipe.schedule.steps * self._images_per_step
+        self._moves = shown and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        self._numbers = ""
+        self._bar = tqdm(
+            total=self._total,
+            initial=first * self._images_per_step,
+            unit="img",
+            unit_scale=True,
+            desc=f"{recipe.name}: ",
+            disable=not self._moves,
+            mininterval=1.0,
+            dynamic_ncols=True,
+            bar_format=LINE,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.close()
+
+    def doing(self, what: str = "") -> None:
+        """Says what takes the time now, "compiling" for instance; nothing for training steps."""
+        self._bar.set_postfix_str(what or self._numbers)
+
+    def compiling(self) -> None:
+        """Says that the first step takes longer."""
+        updates = self._recipe.schedule.d_steps + self._recipe.schedule.g_steps
+        self.doing("compiling")
+        if self._shown and not self._moves:
+            logger.info(f"compiling a training step of {updates} updates; this may take minutes")
+
+    def compiled(self) -> None:
+        """After it, the pace counts."""
+        self._bar.unpause()
+        self.doing()
+
+    def step(self) -> None:
+        """One more step was done."""
+        self._bar.update(self._images_per_step)
+
+    def report(self, step: int, numbers: dict[str, float], alarms: list[str]) -> None:
+        """Shows the numbers of a line of the log, and the names of the findings that last."""
+        alarm = f"failing? {', '.join(alarms[:3])}: " if alarms else ""
+        self._numbers = losses(numbers)
+        self._bar.set_description_str(alarm or f"{self._recipe.name}: ", refresh=False)
+        self.doing()
+        if self._shown and not self._moves:
+            images, rate = step * self._images_per_step, numbers["images_per_second"]
+            left = duration((self._total - images) / max(rate, 1e-9))
+            logger.info(
+                f"{alarm}{self._recipe.name}: {images:,} of {self._total:,} images, {rate:g} images/s, {left} left, "
+                f"{self._numbers}"
+            )
+
+
+def losses(numbers: dict[str, float]) -> str:
+    """The losses in a few words; of a player that waited there are none."""
+    parts = [f"{player} {numbers[name]:.2f}" for player, name in (("D", "d_loss"), ("G", "g_loss")) if name in numbers]
+    if "real_accuracy" in numbers:
+        parts.append(f"D right on real {numbers['real_accuracy']:.0%} fake {numbers['fake_accuracy']:.0%}")
+    elif "d_real" in numbers:
+        parts.append(f"critic gap {numbers['d_real'] - numbers['d_fake']:.2f}")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A duration in the two largest units: "2 h 5 min"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((i for i, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"

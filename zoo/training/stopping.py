@@ -1,0 +1,42 @@
+"""When training has to end before its last step: a signal has come, or the time is up."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+
+
+class Stopping:
+    """While it lasts, Ctrl-C and SIGTERM are noted instead of ending the process; a second Ctrl-C ends it at once.
+
+    Attributes:
+        signal: the number of the signal that has come, else 0.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        """`seconds`: how long there is from now on; None: without end."""
+        self.signal = 0
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._before: dict = {}
+
+    def __enter__(self) -> Stopping:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        except ValueError:  # not the main thread, which alone receives signals
+            pass
+        return self
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.signal = number
+
+    @property
+    def due(self) -> bool:
+        """Whether training has to end after this step."""
+        return bool(self.signal) or time.monotonic() >= self._end
