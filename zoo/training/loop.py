@@ -155,6 +155,7 @@ def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
         resolution=recipe.data.resolution,
         channels=recipe.data.channels,
         fit=recipe.data.fit,
+        white=recipe.data.white,
         data_dir=data_dir,
     )
 
