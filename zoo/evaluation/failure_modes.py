@@ -11,7 +11,6 @@ import numpy as np
 from zoo import data
 from zoo.checkpoints.generator import Generator
 from zoo.evaluation import features, pictures, sections
-from zoo.evaluation._facts import facts
 from zoo.evaluation.measurement import Measurement, Reference, balls
 from zoo.evaluation.metrics.bins import compare_bins
 from zoo.evaluation.metrics.birthday import birthday
@@ -246,7 +245,7 @@ def truncation(
     generator: Generator, judge, reference: Reference, fake: Samples, near: NeighbourScores, seed: int
 ) -> tuple[sections.Section, Pictures]:
     """What is lost when styles move towards their mean; `fake` and `near` are those without."""
-    if not facts(generator.recipe).truncation:
+    if not generator.recipe.model.facts.truncation:
         return NotApplicable(reason=f"{generator.recipe.model.network} has no truncation"), {}
     found, rows = [], []
     for psi in PSI:

@@ -11,7 +11,6 @@ import msgspec
 
 from zoo.checkpoints import checkpoint
 from zoo.evaluation import results
-from zoo.evaluation._facts import facts as facts_of
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
 from zoo.files.errors import ZooError
@@ -80,7 +79,7 @@ class Facts:
     @property
     def network(self):
         """What is known of the network."""
-        return facts_of(self.recipe)
+        return self.recipe.model.facts
 
     @property
     def floor(self) -> str:
