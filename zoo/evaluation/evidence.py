@@ -9,6 +9,7 @@ import logging
 import shlex
 import warnings
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -115,18 +116,19 @@ def command(recipe: recipes.Recipe) -> str:
     """The command that runs this recipe with this package."""
     if recipe.name not in recipes.names():
         return "ganzoo train recipe.toml"
-    words = ["ganzoo", "train", recipe.name]
+    words, values = ["ganzoo", "train", recipe.name], recipe.to_dict()
     for line in recipes.difference(recipes.load(recipe.name), recipe):
         key = line.partition(":")[0]
-        value = _value(recipe.to_dict(), key)
-        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={json.dumps(value)}"]
+        value = reduce(dict.__getitem__, key.split("."), values)
+        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={_toml(value)}"]
     return shlex.join(words)
 
 
-def _value(table: dict[str, Any], key: str) -> Any:
-    """The value of a dotted key."""
-    first, _, rest = key.partition(".")
-    return _value(table[first], rest) if rest else table[first]
+def _toml(value: Any) -> str:
+    """A value of a recipe: a number, text, a list, or a ramp, which is a table."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {json.dumps(part)}' for key, part in value.items())} }}"
+    return json.dumps(value)
 
 
 def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
