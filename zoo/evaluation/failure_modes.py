@@ -175,9 +175,8 @@ def memorisation(judge, store: data.Store, fake: Samples, flipped: bool) -> tupl
         )
     held = features.kept(judge, store.heldout, store.fingerprint, "real, held out", count).features
     copies = copying(train, held, fake.features, cells=min(CELLS, len(held) // 20))
-    unseen, originals = nearest(held, train)
     drawn_likeness = _likeness(train, copies.distances, copies.nearest)
-    held_likeness = _likeness(train, unseen[:, 0], originals[:, 0])
+    held_likeness = _likeness(train, copies.heldout_distances, copies.heldout_nearest)
     closest = np.argsort(drawn_likeness, kind="stable")[:COLUMNS]
     rows = [
         fake.images[:COLUMNS],
@@ -191,7 +190,7 @@ def memorisation(judge, store: data.Store, fake: Samples, flipped: bool) -> tupl
         held_out=len(held),
         c_t=copies.c_t,
         z=copies.z,
-        median=beside(lambda distances: float(np.median(distances)), copies.distances, unseen),
+        median=beside(lambda distances: float(np.median(distances)), copies.distances, copies.heldout_distances),
         closest=beside(lambda likeness: float(likeness.min()), drawn_likeness, held_likeness),
     )
     return found, {"neighbours.png": pictures.columns(np.stack(rows, axis=1), apart=2)}

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
+from zoo.evaluation.metrics.once import read_only
 from zoo.files.atomic import replacing
 
 BATCH_SIZE = 100
@@ -40,7 +41,12 @@ def extract_all(
             for extractor in extractors:
                 parts[extractor.name].append(extractor(images))
             bar.update(len(images))
-    return {name: Features(*map(np.concatenate, zip(*part, strict=True))) for name, part in parts.items()}
+    return {name: _whole(*map(np.concatenate, zip(*part, strict=True))) for name, part in parts.items()}
+
+
+def _whole(features: np.ndarray, logits: np.ndarray) -> Features:
+    """Nobody changes them, so that what is worked out of them can be kept."""
+    return Features(read_only(features), read_only(logits))
 
 
 def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int, *, quiet: bool = False) -> Features:
@@ -56,7 +62,7 @@ def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int,
     cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "features"
     file = cache / f"{name}.safetensors"
     try:
-        return Features(**load_file(file))
+        return _whole(**load_file(file))
     except (OSError, SafetensorError, TypeError):  # not there, or damaged
         pass
     batches = (images[some] for some in in_batches(chosen(len(images), count)))

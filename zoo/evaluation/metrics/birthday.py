@@ -43,7 +43,10 @@ def birthday(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Birthday:
     rng = np.random.default_rng(seed)
     count = min(len(real), len(fake))
     of_real, of_fake = (np.sort(rng.permutation(len(features))[:count]) for features in (real, fake))
-    real, fake = real[of_real], fake[of_fake]
+    real, fake = (
+        features if len(features) == count else features[chosen]
+        for features, chosen in ((real, of_real), (fake, of_fake))
+    )
     limit = np.nextafter(np.quantile(nearest_squared(real)[0], CALIBRATION_SHARE, method="higher"), np.inf)
     real_pairs, fake_pairs = pairs_within(real, limit), pairs_within(fake, limit)
     possible = count * (count - 1) / 2
