@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 import zoo
 from zoo.cli.terminal import load_backend, say
+from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ OPTIONS = [
         "--extractor",
         "extractors",
         multiple=True,
-        default=["efficientnet-lite0"],
+        default=EXTRACTORS[:1],
         show_default=True,
-        type=click.Choice(["efficientnet-lite0", "inception", "classifier"]),
+        type=click.Choice(EXTRACTORS),
         help="May be repeated.",
     ),
     click.option(
@@ -106,6 +106,8 @@ def compare(names, out, **options) -> None:
     ganzoo compare dcgan-fashion-mnist runs/mine
     ganzoo compare runs/a runs/b runs/c --data tfds:cifar10 -n 5000 -o abc.png
     """
+    import msgspec
+
     from zoo.evaluation import pictures
     from zoo.files import atomic
 

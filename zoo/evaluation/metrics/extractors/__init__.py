@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 from zoo.recipe import nearest
 
-NAMES = ("efficientnet-lite0", "inception", "classifier")
 ATTRIBUTES = ("name", "score", "resizer", "dimensions", "weights_sha256")
 
 
@@ -88,4 +88,4 @@ def load(name: str | Extractor, store=None) -> Extractor:
         from zoo.evaluation.metrics.extractors.classifier import Classifier
 
         return Classifier(store)
-    raise ZooError(f"there is no extractor of that name{nearest(name, list(NAMES))} Received: {name!r}")
+    raise ZooError(f"there is no extractor of that name{nearest(name, list(EXTRACTORS))} Received: {name!r}")
