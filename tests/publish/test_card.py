@@ -453,7 +453,7 @@ def test_truncation_is_a_table_where_there_is_one():
             },
             "Trouser may be missing",
         ),
-        ("classes", {"if_missing": [0.2, 0.02]}, "would call 2.0 % Bag by mistake"),
+        ("classes", {"if_missing": [0.2, 0.02]}, "of the class Bag, it would still put 2.0 % of them there"),
         ("memorisation", {"c_t": 0.5}, "not copied as a whole"),
         ("memorisation", {"mirrored": True}, "60,000 training images, mirrored ones among them, is"),
         ("saturation", {"black": {"real": 0.5, **both(0.51, 0.5)}}, "Pure black occurs as often as it should"),
