@@ -80,7 +80,7 @@ def test_every_number_carries_its_protocol(saved):
     assert (one.generated_count, one.real.count, one.real.floor_count) == (59, 59, 59)
     assert one.real.split == "one half of the training images"
     assert len(one.real.fingerprint) == 64
-    assert one.settings["precision_recall_k"] == 3
+    assert one.settings.precision_recall_k == 3
     assert {"keras-ganzoo", "keras", "numpy", "python"} <= result.versions.keys()
     distance = score(result, "FD-projection")
     assert len(distance.values) == 2

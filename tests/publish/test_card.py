@@ -61,7 +61,13 @@ EVALUATION = {
                 "floor_count": 9_765,
             },
             "generated_count": 9_999,
-            "settings": {"precision_recall_k": 3, "density_coverage_k": 5},
+            "settings": {
+                "kernel_subsets": 100,
+                "kernel_subset_size": 1_000,
+                "precision_recall_k": 3,
+                "density_coverage_k": 5,
+                "inception_score_splits": 10,
+            },
             "scores": [
                 score("FD-lite0", 19.02, 1.25, "lower"),
                 score("KID-lite0", 0.0123, 0.0001, "lower", ratio=None, standard_error=0.0002),
@@ -575,6 +581,14 @@ def test_text_from_files_stays_text():
     text = render(evidence=changed("classes", classes=names), info={"name": "x\n---\n# y<b>"})
     assert not re.search(r"<script|<b>|!\[x\]|^# c|a\|b", text, re.MULTILINE)
     assert ModelCard(text).data.license == "apache-2.0"
+
+
+def test_text_from_an_evaluation_stays_text_in_the_header_too():
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["evaluations"][0]["extractor"]["name"] = "<b>bold</b>\x1b[31m\u202e"
+    evaluation["evaluations"][0]["scores"][0]["name"] = "<i>FD</i>"
+    text = render(evaluation=evaluation)
+    assert not re.search("<b>|<i>|\x1b|\u202e|x1b|u202e", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def _part(measurement: Measurement, judge: Extractor) -> results.Part:
         ),
         real=real,
         generated_count=count,
-        settings=SETTINGS | {"kernel_subset_size": min(count, SETTINGS["kernel_subset_size"])},
+        settings=results.Settings(**SETTINGS | {"kernel_subset_size": min(count, SETTINGS["kernel_subset_size"])}),
         scores=[
             Score.of(of_seeds, of_floor, real.floor_count == count)
             for of_seeds, of_floor in zip(values, floor, strict=True)

@@ -113,13 +113,23 @@ class ClassShares(Record, frozen=True, kw_only=True):
     generated: list[float]
 
 
+class Settings(Record, frozen=True, kw_only=True):
+    """What the scores depend on besides the images and the extractor."""
+
+    kernel_subsets: int
+    kernel_subset_size: int
+    precision_recall_k: int
+    density_coverage_k: int
+    inception_score_splits: int
+
+
 class Part(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The scores in the features of one extractor."""
 
     extractor: Extractor
     real: Real
     generated_count: int
-    settings: dict[str, int]
+    settings: Settings
     scores: list[Score]
     class_shares: ClassShares | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from huggingface_hub import EvalResult, ModelCardData
 
 from zoo.evaluation.results import Part, Samples, Score
+from zoo.publish.card.wording import plain
 
 TASK = "unconditional-image-generation"
 
@@ -36,18 +37,19 @@ def header(facts, data: dict[str, str]) -> str:
 
 
 def _result(part: Part, generated: Samples, score: Score, data: dict[str, str]) -> EvalResult:
+    name, extractor = plain(score.name), plain(part.extractor.name)
     protocol = (
-        f"{part.extractor.name}, {part.generated_count:,} generated against {part.real.count:,} {part.real.split}, "
+        f"{extractor}, {part.generated_count:,} generated against {part.real.count:,} {plain(part.real.split)}, "
         f"{generated.weights.upper()}, mean of {len(generated.seeds)} sampling seeds, floor {_rounded(score.floor)}"
     )
     return EvalResult(
         task_type=TASK,
         task_name="Unconditional image generation",
         dataset_type=data.get("hub", "own"),
-        dataset_name=data.get("name", part.real.source),
-        metric_type=score.name.lower(),
+        dataset_name=data.get("name", plain(part.real.source)),
+        metric_type=name.lower(),
         metric_value=_rounded(score.mean),
-        metric_name=f"{score.name} ({protocol})",
+        metric_name=f"{name} ({protocol})",
     )
 
 
