@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.evaluation.metrics import checks
 from zoo.evaluation.metrics.distances import SquaredDistances, nearest_squared
+from zoo.evaluation.metrics.once import once
 
 CALIBRATION_SHARE = 0.01
 SHOWN = 8
@@ -63,6 +64,7 @@ def birthday(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Birthday:
     )
 
 
+@once
 def pairs_within(features: np.ndarray, limit: float) -> int:
     """The number of pairs of rows whose squared distance is below `limit`."""
     distances = SquaredDistances(features, features)
