@@ -240,7 +240,7 @@ def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
         classifier.Classifier(unlabelled)
 
 
-def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
+def test_generated_images_are_read_as_those_to_train_on(tmp_path):
     """Copies of a notebook are not counted, opaque alpha is no matter, and a zip archive is as good as a folder."""
     for i, image in enumerate(np.repeat(squares(60), 3, -1)):
         opaque = Image.fromarray(np.dstack([image, np.full((32, 32), 255, np.uint8)]))
@@ -249,10 +249,9 @@ def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
             opaque.save(tmp_path / "set" / name)
     shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
     real = np.repeat(squares(60, seed=1), 3, -1)
-    results = [zoo.evaluate(str(tmp_path / name), real, images=60) for name in ("set", "set.zip")]
-    for result in results:
-        assert result["generated"]["count"] == 60
-    assert results[0]["evaluations"] == results[1]["evaluations"]
+    folder, archive = (evaluated(str(tmp_path / name), real, images=60) for name in ("set", "set.zip"))
+    assert folder.generated.count == archive.generated.count == 60
+    assert folder.evaluations == archive.evaluations
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import zoo
 from zoo import data
@@ -27,7 +26,6 @@ from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SIMILARITY_PAIRS = 2_000
 
 
@@ -106,7 +104,7 @@ def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -
     if isinstance(generated, Generator):
         return Subject.of_generator(generated, truncation, seeds)
     if _is_images(Path(generated)):
-        return Subject.of_images(read_images(Path(generated)), str(generated))
+        return Subject.of_images(data.read_images(generated), str(generated))
     return Subject.of_generator(load_generator(generated, weights), truncation, seeds)
 
 
@@ -185,52 +183,10 @@ def _similarity(measurement: Measurement) -> results.Similarity:
     )
 
 
-def read_images(path: Path) -> np.ndarray:
-    """The images of an .npz file ("images") or of all image files below a folder: uint8 [N, H, W, C], none changed.
-
-    Raises:
-        ZooError: no images, a file that cannot be read, or images of different sizes.
-    """
-    if path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                images = archive["images"]
-        except Exception as error:  # a damaged archive raises nearly anything
-            raise ZooError(
-                f'the file cannot be read as "images" of np.savez ({error}). Received: {str(path)!r}'
-            ) from None
-        return images if images.ndim == 4 else images[..., None]
-    arrays = []
-    for file in _image_files(path):
-        try:
-            with Image.open(file, formats=data.FILE_FORMATS) as image:
-                if image.mode not in ("1", "L", "P", "RGB") or image.has_transparency_data:
-                    raise ZooError(f"mode {image.mode}; give 8-bit grey or RGB without transparency")
-                grey = image.mode in ("1", "L")
-                arrays.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
-        except Exception as error:  # Pillow's decoders raise nearly anything
-            raise ZooError(f"an image cannot be read ({error}); remove it. Received: {str(file)!r}") from None
-        if arrays[-1].shape != arrays[0].shape:
-            raise ZooError(
-                f"images must have one size and one number of channels; the first has {arrays[0].shape}. "
-                f"Received: {arrays[-1].shape} in {str(file)!r}"
-            )
-    return np.stack(arrays)
-
-
 def _is_images(path: Path) -> bool:
-    if path.suffix == ".npz":
-        return True
-    return (
-        path.is_dir()
-        and not (path / "ganzoo.json").exists()
-        and not (path / "checkpoints").exists()
-        and bool(_image_files(path))
-    )
-
-
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    """Whether this is a folder or file of images, and no checkpoint or run, which have pictures in them."""
+    is_model = (path / "ganzoo.json").exists() or (path / "checkpoints").exists()
+    return not is_model and data.is_images(path)
 
 
 def _versions() -> dict[str, str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ from tqdm import tqdm
 
 from zoo.evaluation.metrics.once import read_only
 from zoo.files.atomic import replacing
+from zoo.files.cache import cache
 
 BATCH_SIZE = 100
 
@@ -59,8 +58,7 @@ def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int,
     """
     key = [fingerprint, part, len(images), count, extractor.name, extractor.weights_sha256, extractor.resizer]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "features"
-    file = cache / f"{name}.safetensors"
+    file = cache("features") / f"{name}.safetensors"
     try:
         return _whole(**load_file(file))
     except (OSError, SafetensorError, TypeError):  # not there, or damaged

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from pathlib import Path
 
 import keras
@@ -21,6 +20,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from zoo.files.atomic import replacing
+from zoo.files.cache import cache
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
@@ -122,5 +122,4 @@ def kept(store) -> Path:
     for labels in (store.labels, store.heldout_labels):
         key.update(np.asarray(labels, np.int64).tobytes())
     name = f"classifier-{key.hexdigest()[:16]}.safetensors"
-    cache = Path(os.environ.get("GANZOO_CACHE") or "~/.cache/ganzoo").expanduser() / "classifiers"
-    return SHIPPED / name if (SHIPPED / name).exists() else cache / f"{TRAINING}-{name}"
+    return SHIPPED / name if (SHIPPED / name).exists() else cache("classifiers") / f"{TRAINING}-{name}"
