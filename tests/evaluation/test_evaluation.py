@@ -13,7 +13,7 @@ from zoo import data
 from zoo.checkpoints import checkpoint
 from zoo.cli import main
 from zoo.cli.evaluate import table
-from zoo.evaluation import evaluate, features, measurement, results
+from zoo.evaluation import features, measurement, results
 from zoo.evaluation.metrics.extractors import classifier
 from zoo.evaluation.metrics.scores import Value
 from zoo.networks import build

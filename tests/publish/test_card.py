@@ -672,22 +672,3 @@ def test_every_card_has_a_checkpoint():
 
 def test_the_published_file_is_toml_that_ships():
     assert tomllib.loads((Path(card.__file__).parent / "published.toml").read_text("utf-8")) == card.PUBLISHED
-
-
-@pytest.mark.parametrize("name", resolve.shipped())
-def test_the_readmes_row_of_a_shipped_checkpoint_is_its_evidence(name):
-    found = card.read(resolve.resolve(name))
-    by_lite0 = found.evaluation.evaluations[0].by_name
-    scores = {name: score.mean for name, score in by_lite0.items()}
-    least = found.evidence.classes.lacking
-    readme = (CARDS.parent / "README.md").read_text("utf-8")
-    row = re.search(rf"^\| \[`{name}`\].*$", readme, re.MULTILINE).group().split(" | ")
-    parameters = found.info.parameters
-    assert row[1:] == [
-        f"{found.info.images / 1e6:.1f} M, {found.info.training.hours:.1f} h",
-        f"{parameters.generator / 1e6:.2f} M, {parameters.discriminator / 1e6:.2f} M",
-        f"{scores['FD-lite0']:.1f} ± {by_lite0['FD-lite0'].spread:.1f}",
-        f"{scores['KID-lite0']:.4f}",
-        *(f"{scores[score]:.3f}" for score in ("precision", "recall", "density", "coverage")),
-        f"{least.name} {least.generated:.1%} |".replace("%", " %"),
-    ]

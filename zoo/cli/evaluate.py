@@ -109,6 +109,7 @@ def compare(names, out, **options) -> None:
     import msgspec
 
     from zoo.evaluation import pictures
+    from zoo.evaluation.compare import warn_of_differences
     from zoo.files import atomic
 
     if not out.endswith(".png"):
@@ -121,11 +122,7 @@ def compare(names, out, **options) -> None:
         with atomic.replacing(Path(out).with_suffix(".json")) as temporary:  # after each: a later one may fail
             temporary.write_text(json.dumps(msgspec.to_builtins(found), indent=1) + "\n", "utf-8")
     pictures.comparison(found, Path(out))
-    protocols = {
-        (part.real.fingerprint, part.generated_count) for result in found.values() for part in result.evaluations
-    }
-    if len(protocols) > 1:
-        say("warning: not all were compared with the same images, or with as many; their scores do not compare")
+    warn_of_differences(found)
     for i, extractor in enumerate(options["extractors"]):
         rows = {name: result.evaluations[i].scores for name, result in found.items()}
         click.echo("\n".join(side_by_side(extractor, rows)))
