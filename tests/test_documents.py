@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import json
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import zoo
 from zoo.checkpoints import resolve
 from zoo.cli import main
+from zoo.publish import card
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -92,28 +92,21 @@ def test_python_code_fits(page, code):
 
 @pytest.mark.parametrize("name", resolve.shipped())
 def test_rows_of_a_shipped_checkpoint_are_its_evidence(name):
-    info, evaluation, evidence = (
-        json.loads((resolve.resolve(name) / f"{file}.json").read_text("utf-8"))
-        for file in ("ganzoo", "evaluation", "evidence")
-    )
-    scores = evaluation["evaluations"][0]["scores"]
-    classes, shares = evidence["classes"]["classes"], evidence["classes"]["shares"]
-    _, rarest, share = min(
-        (drawn / real, name, drawn)
-        for name, real, drawn in zip(classes, shares["real"], shares["generated"], strict=True)
-    )
+    facts = card.read(resolve.resolve(name))
+    info, scores, least = facts.info, facts.evaluation.evaluations[0].by_name, facts.evidence.classes.lacking
+    counts = info.parameters.generator, info.parameters.discriminator
     assert row(PAGES["docs/benchmarks.md"], name)[1:] == [
-        f"{info['images'] / 1e6:.1f} M, {info['training']['hours']:.1f} h",
-        ", ".join(f"{count / 1e6:.2f} M" for count in info["parameters"].values()),
-        f"{scores['FD-lite0']['mean']:.1f} ± {scores['FD-lite0']['spread']:.1f}",
-        f"{scores['KID-lite0']['mean']:.4f}",
-        *(f"{scores[score]['mean']:.3f}" for score in ("precision", "recall", "density", "coverage")),
-        f"{rarest} {100 * share:.1f} %",
+        f"{info.images / 1e6:.1f} M, {info.training.hours:.1f} h",
+        ", ".join(f"{count / 1e6:.2f} M" for count in counts),
+        f"{scores['FD-lite0'].mean:.1f} ± {scores['FD-lite0'].spread:.1f}",
+        f"{scores['KID-lite0'].mean:.4f}",
+        *(f"{scores[score].mean:.3f}" for score in ("precision", "recall", "density", "coverage")),
+        f"{least.name} {100 * least.generated:.1f} %",
     ]
     assert row(README, name)[3:] == [
-        f"{info['training']['hours']:.1f} hours",
-        f"{scores['FD-lite0']['mean']:.1f}",
-        f"{scores['FD-lite0']['floor']:.1f}",
+        f"{info.training.hours:.1f} hours",
+        f"{scores['FD-lite0'].mean:.1f}",
+        f"{scores['FD-lite0'].floor:.1f}",
     ]
 
 

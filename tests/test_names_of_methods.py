@@ -11,11 +11,6 @@ import zoo
 
 ROOT = Path(zoo.__file__).parent
 HOMES = {"recipe/losses.py", "step/losses.py"}  # and all of networks/
-BEING_REMOVED = {  # what still has names in it; this set becomes empty and goes
-    "evaluation/failure_modes.py",
-    "publish/card/__init__.py",
-    "publish/card/header.py",
-}
 
 
 def code(file: str) -> ast.Module:
@@ -54,7 +49,7 @@ def test_no_other_module_names_a_network_or_a_loss():
     found = [
         f"zoo/{file}:{line}: {name!r}"
         for file in files
-        if file not in HOMES | BEING_REMOVED and not file.startswith("networks/")
+        if file not in HOMES and not file.startswith("networks/")
         for line, name in mentions(code(file), known)
     ]
     assert not found, "ask for a trait instead of a name:\n" + "\n".join(found)

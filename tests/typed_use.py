@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, assert_type
+from typing import assert_type
 
 import numpy as np
 
 import zoo
+from zoo.evaluation.results import Evaluation
 
 
 def draw() -> None:
@@ -35,8 +36,8 @@ def train() -> None:
 
 
 def judge() -> None:
-    assert_type(zoo.evaluate("dcgan-fashion-mnist", np.zeros((10, 32, 32, 1), np.uint8)), dict[str, Any])
-    assert_type(zoo.compare(["dcgan-fashion-mnist", Path("runs/mine")], images=100), dict[str, dict[str, Any]])
+    assert_type(zoo.evaluate("dcgan-fashion-mnist", np.zeros((10, 32, 32, 1), np.uint8)), Evaluation)
+    assert_type(zoo.compare(["dcgan-fashion-mnist", Path("runs/mine")], images=100), dict[str, Evaluation])
     assert_type(zoo.card("dcgan-fashion-mnist", out="card.md"), str)
 
 

@@ -25,6 +25,17 @@ def test_npz(tmp_path, prepare, keys, shape):
     assert prepare.said == []
 
 
+def test_labels_stay_with_their_images_in_a_large_npz(tmp_path, prepare):
+    """Images come in runs of 256 KB; labels once began anew with each run."""
+    levels = np.arange(700) % 251
+    images = np.broadcast_to(levels[:, None, None].astype(np.uint8), (700, 32, 32))
+    np.savez(tmp_path / "set.npz", images=images, labels=levels)
+    store = prepare(tmp_path / "set.npz", resolution=32)
+    assert len(store.images) + len(store.heldout) == 700
+    np.testing.assert_array_equal(store.labels, store.images[:, 0, 0, 0])
+    np.testing.assert_array_equal(store.heldout_labels, store.heldout[:, 0, 0, 0])
+
+
 def test_npz_with_alpha(tmp_path, prepare):
     np.savez(tmp_path / "set.npz", images=np.zeros((2, 8, 8, 4), np.uint8))
     assert (prepare(tmp_path / "set.npz").images == 255).all()

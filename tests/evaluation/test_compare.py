@@ -1,5 +1,7 @@
 """Several generators side by side."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import zoo
@@ -13,7 +15,8 @@ def evaluated(monkeypatch):
 
     def evaluate(name, **options):
         calls.append((name, options))
-        return {"name": name, "evaluations": [{"real": {"fingerprint": "0"}, "generated_count": len(name)}]}
+        part = SimpleNamespace(real=SimpleNamespace(fingerprint="0"), generated_count=len(name))
+        return SimpleNamespace(name=name, evaluations=[part])
 
     monkeypatch.setattr(compare, "evaluate", evaluate)
     return calls
@@ -22,7 +25,7 @@ def evaluated(monkeypatch):
 def test_each_name_is_evaluated_once_with_the_same_options(evaluated, said):
     results = zoo.compare(["one", "two", "one"], images=20, seeds=(0,))
     assert evaluated == [("one", {"images": 20, "seeds": (0,)}), ("two", {"images": 20, "seeds": (0,)})]
-    assert [(name, result["name"]) for name, result in results.items()] == [("one", "one"), ("two", "two")]
+    assert [(name, result.name) for name, result in results.items()] == [("one", "one"), ("two", "two")]
     assert said == ["one", "two"]
 
 

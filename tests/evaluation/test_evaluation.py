@@ -13,9 +13,9 @@ from zoo import data
 from zoo.checkpoints import checkpoint
 from zoo.cli import main
 from zoo.cli.evaluate import table
-from zoo.evaluation import evaluate, features
-from zoo.evaluation.metrics import extractors
+from zoo.evaluation import features, measurement, results
 from zoo.evaluation.metrics.extractors import classifier
+from zoo.evaluation.metrics.scores import Value
 from zoo.networks import build
 from zoo.publish.card.wording import number
 
@@ -34,9 +34,9 @@ class Projection:
         return values, values[:, :10]
 
 
-@pytest.fixture
-def projection(monkeypatch):
-    monkeypatch.setattr(extractors, "load", lambda name, store=None: Projection())
+def evaluated(*arguments, **options):
+    """`zoo.evaluate` with an extractor of one's own."""
+    return zoo.evaluate(*arguments, extractor=Projection(), **options)
 
 
 def squares(count, seed=0, size=32):
@@ -62,98 +62,107 @@ def saved(small, images, tmp_path):
     return checkpoint.save(tmp_path / "saved", recipe, arrays, {"name": "squares", "images": 0})
 
 
-def quiet(line):
-    pass
-
-
 def score(result, name):
-    return result["evaluations"][0]["scores"][name]
+    return result.evaluations[0].score(name)
 
 
-def test_every_number_carries_its_protocol(saved, projection):
-    result = zoo.evaluate(str(saved), images=60, seeds=(0, 5))
-    assert json.loads(json.dumps(result)) == result
-    described = result["generated"]
-    assert (described["name"], described["weights"], described["truncation"]) == ("squares", "ema", 1.0)
-    assert described["seeds"] == [0, 5]
+def test_every_number_carries_its_protocol(saved):
+    result = evaluated(str(saved), images=60, seeds=(0, 5))
+    assert results.decode(results.encode(result), results.Evaluation, "evaluation.json") == result
+    described = result.generated
+    assert (described.name, described.weights, described.truncation) == ("squares", "ema", 1.0)
+    assert described.seeds == [0, 5]
     assert (
-        described["generator_sha256"]
-        == checkpoint.open_checkpoint(saved).info["files"]["generator.safetensors"]["sha256"]
+        described.generator_sha256 == checkpoint.open_checkpoint(saved).info["files"]["generator.safetensors"]["sha256"]
     )
-    one = result["evaluations"][0]
-    assert one["extractor"] == {"name": "projection", "weights_sha256": "0" * 64, "resizer": "none", "dimensions": 24}
-    assert (one["generated_count"], one["real"]["count"], one["real"]["floor_count"]) == (59, 59, 59)
-    assert one["real"]["split"] == "one half of the training images"
-    assert len(one["real"]["fingerprint"]) == 64
-    assert one["settings"]["precision_recall_k"] == 3
-    assert {"keras-ganzoo", "keras", "numpy", "python"} <= result["versions"].keys()
+    (one,) = result.evaluations
+    assert one.extractor == results.Extractor(name="projection", weights_sha256="0" * 64, resizer="none", dimensions=24)
+    assert (one.generated_count, one.real.count, one.real.floor_count) == (59, 59, 59)
+    assert one.real.split == "one half of the training images"
+    assert len(one.real.fingerprint) == 64
+    assert one.settings.precision_recall_k == 3
+    assert {"keras-ganzoo", "keras", "numpy", "python"} <= result.versions.keys()
     distance = score(result, "FD-projection")
-    assert len(distance["values"]) == 2
-    assert distance["mean"] == pytest.approx(np.mean(distance["values"]))
-    assert distance["spread"] == pytest.approx(np.std(distance["values"], ddof=1))
-    assert distance["ratio"] == pytest.approx(distance["mean"] / distance["floor"])
-    assert distance["floor"] < distance["mean"], "noise is farther from squares than squares from squares"
+    assert len(distance.values) == 2
+    assert distance.mean == pytest.approx(np.mean(distance.values))
+    assert distance.spread == pytest.approx(np.std(distance.values, ddof=1))
+    assert distance.ratio == pytest.approx(distance.mean / distance.floor)
+    assert distance.floor < distance.mean, "noise is farther from squares than squares from squares"
 
 
-def test_other_real_images_score_at_the_floor(projection):
-    result = zoo.evaluate(squares(400, seed=1), squares(800, seed=2), images=400)
-    assert score(result, "FD-projection")["ratio"] == pytest.approx(1, abs=0.35)
+def test_a_score_says_what_it_means(saved):
+    """Which direction is better, its error, and whether a ratio to the floor says something."""
+    (one,) = evaluated(str(saved), images=60, seeds=[0]).evaluations
+    kid = one.score("KID-projection")
+    assert {name for name, score in one.by_name.items() if score.better == "lower"} == {
+        "FD-projection",
+        "KID-projection",
+    }
+    assert [name for name, score in one.by_name.items() if score.standard_error is not None] == ["KID-projection"]
+    assert kid.ratio is None and kid.standard_error > 0 and kid.floor_standard_error > 0
+    assert all(score.ratio is not None for score in one.scores if score is not kid)
+
+
+def test_other_real_images_score_at_the_floor():
+    result = evaluated(squares(400, seed=1), squares(800, seed=2), images=400)
+    assert score(result, "FD-projection").ratio == pytest.approx(1, abs=0.35)
     for name in ("precision", "recall", "density", "coverage"):
-        assert score(result, name)["ratio"] == pytest.approx(1, abs=0.1)
-    similarity = result["ms_ssim"]
-    error = np.hypot(similarity["generated_standard_error"], similarity["real_standard_error"])
-    assert abs(similarity["generated"] - similarity["real"]) < 4 * error < 0.1
+        assert score(result, name).ratio == pytest.approx(1, abs=0.1)
+    similarity = result.ms_ssim
+    error = np.hypot(similarity.generated_standard_error, similarity.real_standard_error)
+    assert abs(similarity.generated - similarity.real) < 4 * error < 0.1
 
 
-def test_raw_weights_are_others_than_the_average(saved, projection):
-    average = zoo.evaluate(str(saved), images=40, seeds=[0])
-    raw = zoo.evaluate(str(saved), images=40, seeds=[0], weights="raw")
-    assert score(average, "FD-projection")["mean"] != score(raw, "FD-projection")["mean"]
-    assert raw["generated"]["weights"] == "raw"
+def test_raw_weights_are_others_than_the_average(saved):
+    average = evaluated(str(saved), images=40, seeds=[0])
+    raw = evaluated(str(saved), images=40, seeds=[0], weights="raw")
+    assert score(average, "FD-projection").mean != score(raw, "FD-projection").mean
+    assert raw.generated.weights == "raw"
     with pytest.raises(ValueError, match='weights are "ema", or in the checkpoint of a run "raw"'):
         zoo.load_generator("dcgan-fashion-mnist", weights="raw")
 
 
-def test_a_generator_tells_its_own_weights(saved, projection):
-    result = zoo.evaluate(zoo.load_generator(saved, "raw"), images=40, seeds=[0])
-    assert result["generated"]["weights"] == "raw"
+def test_a_generator_tells_its_own_weights(saved):
+    result = evaluated(zoo.load_generator(saved, "raw"), images=40, seeds=[0])
+    assert result.generated.weights == "raw"
     assert (
-        result["generated"]["generator_sha256"]
+        result.generated.generator_sha256
         == checkpoint.open_checkpoint(saved).info["files"]["training.safetensors"]["sha256"]
     )
 
 
-def test_without_data_only_the_training_images_will_do(saved, images, projection):
+def test_without_data_only_the_training_images_will_do(saved, images):
     info = json.loads((saved / "ganzoo.json").read_text())
     (saved / "ganzoo.json").write_text(json.dumps(info | {"data": {"fingerprint": "of others"}}))
     with pytest.raises(ValueError, match="not the images that the generator was trained on"):
-        zoo.evaluate(str(saved), images=40)
-    assert zoo.evaluate(str(saved), images, images=40, seeds=[0])["evaluations"]
+        evaluated(str(saved), images=40)
+    assert evaluated(str(saved), images, images=40, seeds=[0]).evaluations
 
 
-def test_real_images_reach_the_size_as_they_did_in_training(tmp_path, projection):
+def test_real_images_reach_the_size_as_they_did_in_training(tmp_path):
     np.savez(tmp_path / "small.npz", images=squares(60, size=28))
-    cropped, padded = (
-        zoo.evaluate(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit) for fit in (None, "pad")
-    )
-    assert [result["evaluations"][0]["real"]["fit"] for result in (cropped, padded)] == ["crop", "pad"]
-    assert score(cropped, "FD-projection")["mean"] != score(padded, "FD-projection")["mean"]
+    cropped, padded = (evaluated(squares(60), str(tmp_path / "small.npz"), images=60, fit=fit) for fit in (None, "pad"))
+    assert [result.evaluations[0].real.fit for result in (cropped, padded)] == ["crop", "pad"]
+    assert score(cropped, "FD-projection").mean != score(padded, "FD-projection").mean
 
 
-def test_a_floor_of_fewer_images_gives_no_ratio(projection, monkeypatch, tmp_path):
-    monkeypatch.setattr(evaluate, "FLOOR_LEAST", 2)
+def test_a_floor_of_fewer_images_gives_no_ratio(monkeypatch, tmp_path):
+    monkeypatch.setattr(measurement, "FLOOR_LEAST", 2)
     np.savez(tmp_path / "real.npz", images=squares(120))  # of which two are held out
-    monkeypatch.setattr(evaluate, "LEAST", 2)
-    monkeypatch.setattr(evaluate, "scores", lambda real, fake, name: {name: float(len(fake.features))})
-    result = zoo.evaluate(squares(60), str(tmp_path / "real.npz"), images=60)
-    assert (score(result, "FD-projection")["floor"], score(result, "FD-projection")["ratio"]) == (2.0, None)
-    assert any("no ratio is taken" in line for line in result["warnings"])
+    monkeypatch.setattr(measurement, "LEAST", 2)
+    monkeypatch.setattr(measurement, "balls", lambda real, fake: None)
+    monkeypatch.setattr(
+        measurement, "scores", lambda real, fake, name, balls: [Value(name, float(len(fake.features)), "lower")]
+    )
+    result = evaluated(squares(60), str(tmp_path / "real.npz"), images=60)
+    assert (score(result, "FD-projection").floor, score(result, "FD-projection").ratio) == (2.0, None)
+    assert any("no ratio is taken" in line for line in result.warnings)
 
 
-def test_features_of_real_images_are_extracted_once(projection):
+def test_features_of_real_images_are_extracted_once():
     for _ in range(2):
         Projection.calls = 0
-        zoo.evaluate(squares(100), squares(200, seed=1), images=100)
+        evaluated(squares(100), squares(200, seed=1), images=100)
     assert Projection.calls == 1, "the second time, the generated images alone"
 
 
@@ -185,17 +194,17 @@ def test_what_moves_which_score_through_the_extractor_that_ships():
         "one kind": kinds(240, 10)[:120],
         "duplicates": np.repeat(fake[::12], 12, axis=0)[rng.permutation(120)],
     }
-    results = {name: zoo.evaluate(images, real, images=120) for name, images in changed.items()}
-    base = results.pop("as real")
-    assert score(base, "FD-lite0")["ratio"] < 1.5
-    for name, result in results.items():
+    results_ = {name: zoo.evaluate(images, real, images=120) for name, images in changed.items()}
+    base = results_.pop("as real")
+    assert score(base, "FD-lite0").ratio < 1.5
+    for name, result in results_.items():
         for distance in ("FD-lite0", "KID-lite0"):
-            assert score(result, distance)["mean"] > 1.5 * max(score(base, distance)["mean"], 0), (name, distance)
+            assert score(result, distance).mean > 1.5 * max(score(base, distance).mean, 0), (name, distance)
     for name in ("blurred", "noisy"):
-        assert score(results[name], "precision")["mean"] < score(base, "precision")["mean"] - 0.2, name
+        assert score(results_[name], "precision").mean < score(base, "precision").mean - 0.2, name
     for name in ("one kind", "duplicates"):
-        assert score(results[name], "coverage")["mean"] < score(base, "coverage")["mean"] - 0.2, name
-    assert results["one kind"]["ms_ssim"]["generated"] > base["ms_ssim"]["generated"]
+        assert score(results_[name], "coverage").mean < score(base, "coverage").mean - 0.2, name
+    assert results_["one kind"].ms_ssim.generated > base.ms_ssim.generated
 
 
 def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
@@ -222,16 +231,16 @@ def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
     result = zoo.evaluate(
         str(tmp_path / "drawn.npz"), str(tmp_path / "corners.npz"), extractor="classifier", images=300
     )
-    shares = result["evaluations"][0]["class_shares"]
-    assert shares["generated"] == pytest.approx([0.5, 0.5, 0.0], abs=0.02)
-    assert "classifier:corners" in table(result["evaluations"][0])[0]
+    shares = result.evaluations[0].class_shares
+    assert shares.generated == pytest.approx([0.5, 0.5, 0.0], abs=0.02)
+    assert "classifier:corners" in table(result.evaluations[0])[0]
 
     unlabelled = data.prepare(str(tmp_path / "drawn.npz"), resolution=32, channels=1)
     with pytest.raises(ValueError, match="needs labelled images"):
         classifier.Classifier(unlabelled)
 
 
-def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
+def test_generated_images_are_read_as_those_to_train_on(tmp_path):
     """Copies of a notebook are not counted, opaque alpha is no matter, and a zip archive is as good as a folder."""
     for i, image in enumerate(np.repeat(squares(60), 3, -1)):
         opaque = Image.fromarray(np.dstack([image, np.full((32, 32), 255, np.uint8)]))
@@ -240,10 +249,9 @@ def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
             opaque.save(tmp_path / "set" / name)
     shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
     real = np.repeat(squares(60, seed=1), 3, -1)
-    results = [zoo.evaluate(str(tmp_path / name), real, images=60) for name in ("set", "set.zip")]
-    for result in results:
-        assert result["generated"]["count"] == 60
-    assert results[0]["evaluations"] == results[1]["evaluations"]
+    folder, archive = (evaluated(str(tmp_path / name), real, images=60) for name in ("set", "set.zip"))
+    assert folder.generated.count == archive.generated.count == 60
+    assert folder.evaluations == archive.evaluations
 
 
 @pytest.mark.parametrize(
@@ -257,6 +265,9 @@ def test_generated_images_are_read_as_those_to_train_on(tmp_path, projection):
         ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),
         ("dcgan-fashion-mnist", squares(20), {"seeds": (1, 1)}, "none twice"),
         ("dcgan-fashion-mnist", squares(20), {"truncation": 0.5}, "no truncation"),
+        (squares(20), squares(40), {"extractor": object()}, "callable with the attributes name, .* lacks name, score"),
+        (squares(20), squares(40), {"extractor": [Projection(), Projection()]}, "each another name"),
+        (squares(20), squares(40), {"extractor": []}, "at least one extractor"),
         ("dcgan-fashion-mist", squares(20), {}, "did you mean 'dcgan-fashion-mnist'"),
     ],
 )
@@ -265,19 +276,23 @@ def test_bad_input_is_refused(generated, real, options, match):
         zoo.evaluate(generated, real, images=10, **options)
 
 
-def test_the_commands_print_a_table_and_write_files(tmp_path, projection, monkeypatch):
+def test_the_commands_print_a_table_and_write_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("a.npz", images=squares(60))
     np.savez("b.npz", images=squares(60, seed=3))
     np.savez("real.npz", images=squares(200, seed=9))
     done = CliRunner().invoke(main, ["evaluate", "a.npz", "--data", "real.npz", "-n", "60"])
     assert done.exit_code == 0, done.output
-    written = json.loads((tmp_path / "evaluation.json").read_text())
-    line = next(line for line in done.stdout.splitlines() if line.startswith("FD-projection"))
-    assert line.split()[1] == number(written["evaluations"][0]["scores"]["FD-projection"]["mean"])
+    content = (tmp_path / "evaluation.json").read_bytes()
+    written = results.decode(content, results.Evaluation, "evaluation.json").evaluations[0]
+    lines = done.stdout.splitlines()
+    (row,) = (line for line in lines if line.startswith("FD-lite0"))
+    assert row.split()[1] == number(written.score("FD-lite0").mean)
+    (row,) = (line for line in lines if line.startswith("  its standard error"))
+    assert row.split()[-2:] == [number(written.score("KID-lite0").standard_error), row.split()[-1]]
     done = CliRunner().invoke(main, ["compare", "a.npz", "b.npz", "--data", "real.npz", "-n", "60"])
     assert done.exit_code == 0, done.output
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["a.npz", "b.npz", "floor"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["efficientnet-lite0", "a.npz", "b.npz", "floor"]
     assert json.loads((tmp_path / "comparison.json").read_text()).keys() == {"a.npz", "b.npz"}
     with Image.open("comparison.png") as chart:
         assert chart.width > 1000

@@ -3,11 +3,13 @@
 import dataclasses
 import io
 import json
+import operator
 import shlex
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -20,8 +22,10 @@ from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.cli import main
-from zoo.evaluation import evidence, failure_modes, features
-from zoo.evaluation.metrics import extractors, scores
+from zoo.evaluation import evaluate, evidence, failure_modes, features
+from zoo.evaluation.measurement import Measurement, Reference, Subject, balls
+from zoo.evaluation.metrics import scores
+from zoo.evaluation.sections import NotMeasured
 from zoo.networks import build
 from zoo.publish import card, export
 from zoo.publish.card import wording
@@ -46,15 +50,9 @@ class Classifier(Projection):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Stand-ins for networks, few subsets, and an answer on copies from few held-out images."""
-    stand_ins = {"efficientnet-lite0": Projection, "classifier": Classifier}
-    monkeypatch.setattr(extractors, "load", lambda name, store=None: stand_ins[name]())
+    """Few subsets, and an answer on copies from few held-out images."""
     monkeypatch.setitem(scores.SETTINGS, "kernel_subsets", 3)
     monkeypatch.setattr(failure_modes, "LEAST_UNSEEN", 20)
-
-
-def quiet(line):
-    pass
 
 
 def squares(count):
@@ -127,11 +125,12 @@ def run(small, source, tmp_path):
 
 @pytest.fixture
 def exported(run, tmp_path):
-    return export.export(run().path, "checkpoint", tmp_path / "mine", quiet)
+    return export.export(run().path, "checkpoint", tmp_path / "mine")
 
 
 def measured(folder, source, **options):
-    evidence.measure(folder, data_source=source, images=200, seeds=(0, 1) ** options)
+    judges = [Projection(), Classifier()]
+    evidence.measure(folder, data_source=source, images=200, seeds=(0, 1), extractor=judges, **options)
     return card.read(folder)
 
 
@@ -210,6 +209,7 @@ def test_the_command_gives_the_recipe_again():
             "schedule.images": 1_000,
             "augment.diffaugment": ["color", "cutout"],
             "augment.flip": False,
+            "optimizer.g.learning_rate": {"from": 1e-4, "to": 1e-5, "images": 500},
             "data.source": "my pictures",
             "seed": 7,
         }
@@ -228,7 +228,7 @@ def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
     made = run(watch="rollback")
     rates = recipes.load("dcgan-fashion-mnist").optimizer
     recipe = made.recipe.slower(1)
-    assert recipe.optimizer.d.learning_rate == rates.d.learning_rate / 2
+    assert recipe.optimizer.d.learning_rate.start == rates.d.learning_rate.start / 2
     before = checkpoint.open_checkpoint(made.best())
     after = dataclasses.replace(before, recipe=recipe)
     with pytest.raises(ValueError, match=r"differs in optimizer\.d\.learning_rate"):
@@ -257,11 +257,11 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     text = card.render(facts, "mine")
     assert "Not measured" not in text.replace("was not measured", "")
     assert "Not applicable: dcgan has no truncation" in text
-    written = text + json.dumps([facts.evidence, facts.evaluation])
+    written = text + "".join((exported / file).read_text() for file in ("evidence.json", "evaluation.json"))
     assert str(Path(source).parent) not in written, "a path of this machine"
-    assert facts.evidence["measured"]["floor"] == "other training images"
-    assert facts.evidence["memorisation"]["among"] == 1_470
-    assert [part["extractor"]["name"] for part in facts.evaluation["evaluations"]] == ["projection", "classifier"]
+    assert facts.evidence.measured.floor == "other training images"
+    assert facts.evidence.memorisation.among == 1_470
+    assert [part.extractor.name for part in facts.evaluation.evaluations] == ["projection", "classifier"]
     sizes = {}
     for file in exported.glob("*.png"):
         with Image.open(file) as picture:
@@ -275,22 +275,22 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     stale.write_bytes(b"of another time")
     assert measured(exported, source) == facts, "the same numbers again"
     assert not stale.exists()
-    again = export.export(exported, "checkpoint", exported.with_name("again"), quiet)
+    again = export.export(exported, "checkpoint", exported.with_name("again"))
     assert card.read(again).evidence == facts.evidence
 
 
 def test_raw_weights_and_other_seeds_come_from_runs(exported, run, source):
     facts = measured(exported, source, runs=[run(0).path, run(1).path])
-    rows = facts.evidence["moment"]["seeds"]
-    assert [row["seed"] for row in rows] == [0, 1]
-    assert rows[0]["ema"]["FD-projection"] != rows[0]["raw"]["FD-projection"]
-    assert "raw" not in rows[1]
-    assert facts.evidence["training"]["run_images"] == 300
+    rows = facts.evidence.moment.seeds
+    assert [row.seed for row in rows] == [0, 1]
+    assert rows[0].ema["FD-projection"] != rows[0].raw["FD-projection"]
+    assert rows[1].raw is None
+    assert facts.evidence.training.run_images == 300
     text = card.render(facts, "mine")
-    values = [row["ema"]["FD-projection"] for row in rows]
+    values = [row.ema["FD-projection"] for row in rows]
     assert f"| 1 | 200 | {wording.number(values[1])} |" in text
     assert f"| standard deviation | | {wording.number(np.std(values, ddof=1))} |" in text
-    assert str(Path(source).parent) not in text + json.dumps(facts.evidence), "a path of this machine"
+    assert str(Path(source).parent) not in text + (exported / "evidence.json").read_text(), "a path of this machine"
 
 
 def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, source):
@@ -310,19 +310,20 @@ def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, sou
 def test_what_is_not_at_hand_is_not_measured(exported):
     opened = checkpoint.open_checkpoint(exported)
     del opened.info["training"]
-    found, drawn = evidence._moment(opened, [], {}, None)
-    assert found["moment"] == {"not_measured": "the checkpoint says nothing of its run, and the run was not at hand"}
+    found, drawn = evidence._training_history(opened, [], None, None)
+    absent = NotMeasured(reason="the checkpoint says nothing of its run, and the run was not at hand")
+    assert (found["moment"], found["findings"]) == (absent, absent)
     assert set(found) == {"command", "moment", "findings"}
     assert not drawn
 
 
 def test_without_labels_and_held_out_images_these_questions_stay_open(store):
     few = data.Store(store.path, store.source, store.images[:600], store.heldout[:12], None, None, (), "f", ())
-    assert failure_modes._classes(["projection"], few, few.images, 100)[0] == {
-        "not_measured": "the training images have no labels, or none that a classifier learns"
-    }
-    found, pictures = failure_modes._memorisation(Projection(), few, samples(few.images[:100]), False)
-    assert "only 12 are held out" in found["not_measured"]
+    assert failure_modes.classes(None, few, None)[0] == NotMeasured(
+        reason="the training images have no labels, or none that a classifier learns"
+    )
+    found, pictures = failure_modes.memorisation(Projection(), few, samples(few.images[:100]), False)
+    assert "only 12 are held out" in found.reason
     assert not pictures
 
 
@@ -330,12 +331,15 @@ def samples(images):
     return failure_modes.Samples(images, Projection()(images)[0])
 
 
+def near(train, fake):
+    """Precision, recall and realism of samples beside training images."""
+    return balls(*(features.Features(side.features, side.features) for side in (train, fake)))
+
+
 @pytest.mark.parametrize(("accuracy", "learned"), [(0.6, False), (0.7, True)])
-def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(monkeypatch, accuracy, learned):
-    store = SimpleNamespace(labels=np.zeros(9), heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
-    monkeypatch.setattr(evidence.extractors, "load", lambda name, store: SimpleNamespace(accuracy=accuracy))
-    said = []
-    assert evidence._classifiable(store, said.append) == learned
+def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(said, accuracy, learned):
+    store = SimpleNamespace(heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
+    assert evidence.tells_more_than_a_guess(SimpleNamespace(accuracy=accuracy), store) == learned
     line = "a classifier is right on 60% of the held-out images and guessing on 60%: left out"
     assert said == ([] if learned else [line])
 
@@ -343,16 +347,18 @@ def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_o
 def test_real_images_stand_at_the_floor(store):
     """With held-out images in place of samples, both columns are equal, whatever is measured."""
     train, held = samples(store.images[:2_000]), samples(store.images[2_000:4_000])
-    for section in (
-        failure_modes._low_density,
-        failure_modes._dropping,
-        failure_modes._duplicates,
-        failure_modes._artefacts,
-        failure_modes._saturation,
+    balls_ = near(train, held)
+    for found, _ in (
+        failure_modes.low_density(held.images, balls_, balls_),
+        failure_modes.dropping(train, held, held),
+        failure_modes.duplicates(train, held, held),
+        failure_modes.artefacts(train, held, held),
+        failure_modes.saturation(train, held, held),
     ):
-        found, _ = section(train, held, held)
-        compared = [value for value in found.values() if isinstance(value, dict) and "held_out" in value]
-        assert compared and all(value["generated"] == value["held_out"] for value in compared), section.__name__
+        compared = [
+            value for value in msgspec.to_builtins(found).values() if isinstance(value, dict) and "held_out" in value
+        ]
+        assert compared and all(value["generated"] == value["held_out"] for value in compared), found
 
 
 def test_defects_are_told_from_real_images(store):
@@ -362,62 +368,60 @@ def test_defects_are_told_from_real_images(store):
     def worse(section, fake, pick):
         found, _ = section(train, held, samples(fake))
         generated, floor = pick(found)
-        assert generated > floor, (section.__name__, found)
+        assert generated > floor, found
 
     noise = rng.integers(0, 255, held.images.shape).astype(np.uint8)
     half = held.images[(held.images[..., 16:, 0] > 50).any(axis=(1, 2))][:1_000]
     board = np.where(np.indices((32, 32)).sum(axis=0)[..., None] % 2, np.minimum(held.images, 223) + 32, held.images)
-    worse(failure_modes._low_density, noise, lambda found: found["below_1"].values())
-    worse(failure_modes._dropping, half, lambda found: found["different"].values())
-    worse(failure_modes._duplicates, np.repeat(held.images[:200], 5, axis=0), lambda found: found["pairs"].values())
+    below = failure_modes.low_density(noise, near(train, samples(noise)), near(train, held))[0].below_1
+    assert below.generated > below.held_out
+    both = operator.attrgetter("generated", "held_out")
+    worse(failure_modes.dropping, half, lambda found: both(found.different))
+    worse(failure_modes.duplicates, np.repeat(held.images[:200], 5, axis=0), lambda found: both(found.pairs))
     worse(
-        failure_modes._artefacts,
-        board.astype(np.uint8),
-        lambda found: [side["2"] for side in found["checkerboard"].values()],
+        failure_modes.artefacts, board.astype(np.uint8), lambda found: [side["2"] for side in both(found.checkerboard)]
     )
     worse(
-        failure_modes._saturation,
-        np.where(held.images > 99, 255, 0).astype(np.uint8),
-        lambda found: (found["white"]["generated"], found["white"]["held_out"]),
+        failure_modes.saturation, np.where(held.images > 99, 255, 0).astype(np.uint8), lambda found: both(found.white)
     )
 
 
 def test_the_worst_samples_are_shown(store):
     fake = store.images[2_000:3_000].copy()
     fake[::100] = np.random.default_rng(0).integers(0, 255, (10, 32, 32, 1))
-    train = samples(store.images[:2_000])
-    _, drawn = failure_modes._low_density(train, train, samples(fake))
+    balls_ = near(samples(store.images[:2_000]), samples(fake))
+    _, drawn = failure_modes.low_density(fake, balls_, balls_)
     with Image.open(io.BytesIO(drawn["worst.png"])) as picture:
         shown = np.asarray(picture)
     assert np.mean(shown[:64] > 0) > 0.5, "noise is in the first row"
 
 
 def test_copies_are_found_and_shown_beside_their_originals(store):
-    copies, drawn = failure_modes._memorisation(Projection(), store, samples(store.images[:400]), False)
-    assert copies["c_t"] < -3
-    assert copies["closest"]["generated"] == 0 < copies["closest"]["held_out"]
+    copies, drawn = failure_modes.memorisation(Projection(), store, samples(store.images[:400]), False)
+    assert copies.c_t < -3
+    assert copies.closest.generated == 0 < copies.closest.held_out
     with Image.open(io.BytesIO(drawn["neighbours.png"])) as picture:
         rows = np.asarray(picture)
     np.testing.assert_array_equal(rows[:64], rows[64:128])
-    honest, _ = failure_modes._memorisation(Projection(), store, samples(store.heldout), False)
-    assert abs(honest["c_t"]) < 3
-    assert honest["closest"]["generated"] == honest["closest"]["held_out"]
+    honest, _ = failure_modes.memorisation(Projection(), store, samples(store.heldout), False)
+    assert abs(honest.c_t) < 3
+    assert honest.closest.generated == honest.closest.held_out
 
 
 def test_copies_of_mirrored_images_and_of_images_that_come_twice_are_found(store):
     fake = store.heldout[:100].copy()
     fake[0] = store.images[7, :, ::-1]
     for flipped in (False, True):
-        found, _ = failure_modes._memorisation(Projection(), store, samples(fake), flipped)
-        assert (found["closest"]["generated"] == 0) == flipped
-        assert (found["among"], found["mirrored"]) == ((1 + flipped) * 5_800, flipped)
+        found, _ = failure_modes.memorisation(Projection(), store, samples(fake), flipped)
+        assert (found.closest.generated == 0) == flipped
+        assert (found.among, found.mirrored) == ((1 + flipped) * 5_800, flipped)
     fake[0] = store.images[7]
     twice = dataclasses.replace(store, images=np.concatenate([store.images, store.images[7:8]]), fingerprint="e" * 64)
-    found, _ = failure_modes._memorisation(Projection(), twice, samples(fake), False)
-    assert found["closest"]["generated"] == 0
+    found, _ = failure_modes.memorisation(Projection(), twice, samples(fake), False)
+    assert found.closest.generated == 0
 
 
-def test_a_class_that_is_missing_still_has_its_share_of_the_classifiers_errors(store, monkeypatch):
+def test_a_class_that_is_missing_still_has_its_share_of_the_classifiers_errors(store):
     """A classifier that takes every second image of class 0 for one of class 1."""
 
     class Mistaken(Classifier):
@@ -426,38 +430,69 @@ def test_a_class_that_is_missing_still_has_its_share_of_the_classifiers_errors(s
             even = images.astype(int).sum(axis=(1, 2, 3)) % 2 == 0
             return super().__call__(images)[0], np.eye(3, dtype=np.float32)[np.where((thirds == 0) & even, 1, thirds)]
 
-    monkeypatch.setattr(extractors, "load", lambda name, store=None: Mistaken())
     none = store.images[store.labels != 1][:2_000]
-    found, _ = failure_modes._classes(["classifier"], store, none, len(none))
-    assert 0.05 < found["if_missing"][1] == pytest.approx(found["shares"]["generated"][1], abs=0.1)
-    assert found["if_missing"][0] == 0
+    found, _ = failure_modes.classes(Mistaken(), store, Mistaken()(none)[1])
+    assert 0.05 < found.if_missing[1] == pytest.approx(found.shares.generated[1], abs=0.1)
+    assert found.if_missing[0] == 0
 
 
 def test_training_images_and_their_features_are_in_one_order(store):
     """Where few are held out, half of them stand for the training images, as in an evaluation before."""
     few = dataclasses.replace(store, images=store.images[:600], heldout=store.heldout[:12])
-    for side in failure_modes._real(Projection(), few, 200):
+    for side in failure_modes.sides(Reference.of_store(few, "squares", "crop", 200), Projection()):
         np.testing.assert_array_equal(Projection()(side.images)[0], side.features)
 
 
-class Truncated:
-    """A generator that draws one image the more often the smaller psi is."""
+class Drawn:
+    """A generator of given images, which draws one of them the more often the smaller psi is."""
+
+    info, weights = {}, "ema"
 
     def __init__(self, images, recipe):
-        self.drawn, self.recipe = images, recipe
+        self.drawn, self.recipe, self.seeds = images, recipe, []
 
     def batches(self, count, seed, psi, batch_size):
-        images = self.drawn[:count].copy()
+        self.seeds.append(seed)
+        images = np.roll(self.drawn, seed, axis=0)[:count]
         images[: round((1 - psi) * count)] = images[0]
         yield from features.in_batches(images)
 
 
+def test_each_seed_is_drawn_once_and_seen_once_by_each_extractor(store):
+    """8 drawings of the same samples made a card before."""
+
+    class Counting(Classifier):
+        seen = 0
+
+        def __call__(self, images):
+            self.seen += len(images)
+            return super().__call__(images)
+
+    judges = [Counting(), Counting()]
+    judges[1].name = "another"
+    generator = Drawn(store.images[:1_000], recipes.load("dcgan-fashion-mnist"))
+    reference = Reference.of_store(store, "squares", "crop", 1_000)
+    for judge in judges:
+        reference.floor(judge)
+    before = judges[0].seen
+    measurement = Measurement.take(Subject.of_generator(generator, seeds=(0, 1, 2)), reference, judges)
+    evaluate.evaluation(measurement)
+    failure_modes.sides(reference, judges[0])
+    assert generator.seeds == [0, 1, 2]
+    assert [judge.seen - before for judge in judges] == [3_000, 3_000]
+    np.testing.assert_array_equal(measurement.images, store.images[:1_000])
+
+
 def test_truncation_takes_recall(store):
-    train, fake = samples(store.images[:1_000]), samples(store.images[1_000:2_000])
-    generator = Truncated(fake.images, recipes.load("stylegan-lite-fashion-mnist"))
-    found, drawn = failure_modes._truncation(generator, Projection(), train, fake, 0)
-    assert [row["psi"] for row in found["psi"]] == [1.0, 0.7, 0.5]
-    recalls = [row["recall"] for row in found["psi"]]
+    generator = Drawn(store.images[1_000:2_000], recipes.load("stylegan-lite-fashion-mnist"))
+    train = dataclasses.replace(store, images=store.images[:2_000], heldout=store.heldout[:12])
+    reference = Reference.of_store(train, "squares", "crop", 1_000)
+    measurement = Measurement.take(Subject.of_generator(generator), reference, [Projection()])
+    fake = failure_modes.Samples(measurement.images, measurement.features["projection"][0].features)
+    (psi_1,) = measurement.balls(Projection())
+    found, drawn = failure_modes.truncation(generator, Projection(), reference, fake, psi_1, 0)
+    assert [row.psi for row in found.psi] == [1.0, 0.7, 0.5]
+    recalls = [row.recall for row in found.psi]
     assert recalls == sorted(recalls, reverse=True) and recalls[0] > recalls[-1]
     assert "truncation.png" in drawn
 
@@ -505,10 +540,17 @@ def test_a_renewal_keeps_other_files_and_writes_through_no_link(exported, tmp_pa
     assert checkpoint.open_checkpoint(exported).content("evidence.json") == b"{}"
 
 
-def test_the_command_measures_and_renders(exported, source, tmp_path):
+def test_the_command_measures_and_renders(run, tmp_path):
+    """With the extractor that ships, on a few images without labels."""
+    images, _ = squares(400)
+    np.savez(tmp_path / "few.npz", images=images)
+    made = run(**{"data.source": str(tmp_path / "few.npz")})
+    folder = export.export(made.path, "checkpoint", tmp_path / "mine")
+    info = json.loads((folder / "ganzoo.json").read_text())
+    (folder / "ganzoo.json").write_text(json.dumps({**info, "data": {}}))
     out = tmp_path / "card.md"
-    options = ["--measure", "--run", str(tmp_path / "run-0"), "-n", "100", "--seeds", "2", "-o", str(out)]
-    result = CliRunner().invoke(main, ["card", str(exported), *options])
+    options = ["--measure", "--data", str(tmp_path / "few.npz"), "-n", "100", "--seeds", "1", "-o", str(out)]
+    result = CliRunner().invoke(main, ["card", str(folder), *options])
     assert result.exit_code == 0, result.output
-    assert "100 samples (averaged weights" in out.read_text("utf-8")
+    assert "compare 100 samples with 100 of the one half of the training images" in out.read_text("utf-8")
     assert "](mine/worst.png)" in out.read_text("utf-8")

@@ -1,7 +1,9 @@
 """A run after the fact: what `ganzoo doctor` says, of whole runs and of damaged ones."""
 
+import base64
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +75,40 @@ def test_the_page_needs_no_other_file(run):
 def test_names_in_a_recipe_cannot_write_into_the_page(run):
     (run.path / "recipe.toml").write_text(tomli_w.dumps(RECIPE.replace(name="<script>alert(1)<script>").to_dict()))
     assert "<script>" not in report.page(diagnose(run.path))
+
+
+def test_a_terminal_shows_no_commands_out_of_a_log(run):
+    run.log({"step": 20, "images": 1280, "rollback": {"from_step": 80, "why": "d_frozen\x1b[31m\u202e"}})
+    assert "with half the rates: d_frozen?[31m?\n" in report.markdown(diagnose(run.path))
+
+
+@pytest.mark.parametrize("kind", ["a file of another kind", "a picture elsewhere", "a folder of samples elsewhere"])
+def test_a_page_holds_no_file_from_outside_the_run(run, tmp_path, kind):
+    """A run that somebody sent must not put files of this machine into the page."""
+    secret = tmp_path / "outside" / "0000000001.png"
+    secret.parent.mkdir()
+    if kind == "a file of another kind":
+        secret.write_text("secret")
+    else:
+        Image.new("L", (8, 8)).save(secret)
+    samples = run.path / "samples"
+    before = report.page(diagnose(run.path)).count("<img")
+    if kind == "a folder of samples elsewhere":
+        shutil.rmtree(samples)
+        samples.symlink_to(secret.parent)
+        before = 1  # the curves
+    else:
+        (samples / secret.name).symlink_to(secret)
+    page = report.page(diagnose(run.path))
+    assert base64.b64encode(secret.read_bytes()).decode() not in page
+    assert page.count("<img") == before
+
+
+def test_a_page_holds_pictures_alone(run):
+    """A file of the run that only has the name of a picture."""
+    before = report.page(diagnose(run.path)).count("<img")
+    (run.path / "samples" / "0000000001.png").write_text("no picture")
+    assert report.page(diagnose(run.path)).count("<img") == before
 
 
 def test_a_healthy_run_is_called_so(tmp_path):

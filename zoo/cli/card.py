@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.terminal import load_backend, say
+from zoo.evaluation import EXTRACTORS
 
 
 @click.command()
@@ -29,9 +30,9 @@ from zoo.cli.terminal import load_backend, say
     "--extractor",
     "extractors",
     multiple=True,
-    default=["efficientnet-lite0"],
+    default=EXTRACTORS[:1],
     show_default=True,
-    type=click.Choice(["efficientnet-lite0", "inception"]),
+    type=click.Choice([name for name in EXTRACTORS if name != "classifier"]),
     help="May be repeated; the first one looks for failures. Labelled images get the classifier, too.",
 )
 @click.option(

@@ -36,12 +36,13 @@ def doctor(run: str, write_recipe: str | None, out: str | None) -> None:
     diagnosis = diagnose(run)
     if out:
         with atomic.replacing(Path(out)) as temporary:
-            temporary.write_text(report.page(diagnosis) if out.endswith(".html") else report.markdown(diagnosis))
+            text = report.page(diagnosis) if out.endswith(".html") else report.markdown(diagnosis)
+            temporary.write_text(text, "utf-8")
         say(f"wrote {out}: {diagnosis.verdict}")
     else:
         click.echo(report.markdown(diagnosis), nl=False)
     if write_recipe:
         with atomic.replacing(Path(write_recipe)) as temporary:
             better = diagnosis.better.replace(name=Path(write_recipe).stem)  # which names its run's folder too
-            temporary.write_text(tomli_w.dumps(better.to_dict()))
+            temporary.write_text(tomli_w.dumps(better.to_dict()), "utf-8")
         say(f"wrote {write_recipe}, with {len(diagnosis.changes)} change{'s' * (len(diagnosis.changes) != 1)}")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import zoo
 from zoo.cli.terminal import load_backend, say
+from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.evaluation import results
 
 OPTIONS = [
     click.option("--data", help="tfds:NAME, a folder of images or an .npz file.  [default: the training data]"),
@@ -17,9 +22,9 @@ OPTIONS = [
         "--extractor",
         "extractors",
         multiple=True,
-        default=["efficientnet-lite0"],
+        default=EXTRACTORS[:1],
         show_default=True,
-        type=click.Choice(["efficientnet-lite0", "inception", "classifier"]),
+        type=click.Choice(EXTRACTORS),
         help="May be repeated.",
     ),
     click.option(
@@ -73,18 +78,19 @@ def evaluate(name, out, **options) -> None:
     ganzoo evaluate dcgan-fashion-mnist --extractor efficientnet-lite0 --extractor classifier
     ganzoo evaluate my/generated/images --data my/real/images
     """
+    from zoo.evaluation import results
     from zoo.files import atomic
 
     atomic.require_writable_file(Path(out))
     result = _evaluate(name, options)
     with atomic.replacing(Path(out)) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
-    for evaluation in result["evaluations"]:
-        click.echo("\n".join(table(evaluation)))
-    similarity = result["ms_ssim"]
+        temporary.write_bytes(results.encode(result))
+    for part in result.evaluations:
+        click.echo("\n".join(table(part)))
+    similarity = result.ms_ssim
     click.echo(
-        f"MS-SSIM of {similarity['pairs']:,} random pairs: generated {similarity['generated']:.4f}, real "
-        f"{similarity['real']:.4f} (higher is less diverse)"
+        f"MS-SSIM of {similarity.pairs:,} random pairs: generated {similarity.generated:.4f}, real "
+        f"{similarity.real:.4f} (higher is less diverse)"
     )
     say(f"wrote {out}, with the protocol")
 
@@ -100,40 +106,30 @@ def compare(names, out, **options) -> None:
     ganzoo compare dcgan-fashion-mnist runs/mine
     ganzoo compare runs/a runs/b runs/c --data tfds:cifar10 -n 5000 -o abc.png
     """
-    from zoo.evaluation.metrics.scores import ERROR
-    from zoo.files import atomic, pictures
-    from zoo.publish.card.wording import measured, number
+    import msgspec
+
+    from zoo.evaluation import pictures
+    from zoo.evaluation.compare import warn_of_differences
+    from zoo.files import atomic
 
     if not out.endswith(".png"):
         raise ZooError(f"the chart is written as .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
-    results = {}
+    found = {}
     for name in dict.fromkeys(names):
         say(name)
-        results[name] = _evaluate(name, options)
+        found[name] = _evaluate(name, options)
         with atomic.replacing(Path(out).with_suffix(".json")) as temporary:  # after each: a later one may fail
-            temporary.write_text(json.dumps(results, indent=2) + "\n")
-    pictures.comparison(results, Path(out))
-    protocols = {
-        (part["real"]["fingerprint"], part["generated_count"])
-        for result in results.values()
-        for part in result["evaluations"]
-    }
-    if len(protocols) > 1:
-        say("warning: not all were compared with the same images, or with as many; their scores do not compare")
+            temporary.write_text(json.dumps(msgspec.to_builtins(found), indent=1) + "\n", "utf-8")
+    pictures.comparison(found, Path(out))
+    warn_of_differences(found)
     for i, extractor in enumerate(options["extractors"]):
-        rows = {name: result["evaluations"][i]["scores"] for name, result in results.items()}
-        shown = [score for score in next(iter(rows.values())) if not score.endswith(ERROR)]
-        click.echo(f"{extractor:28}" + "".join(f"{score:>20}" for score in shown))
-        for row, scores in rows.items():
-            click.echo(f"{row[-27:]:28}" + "".join(f"{measured(scores[score]):>20}" for score in shown))
-        floors = dict.fromkeys(tuple(number(scores[score]["floor"]) for score in shown) for scores in rows.values())
-        for floor in floors:
-            click.echo(f"{'floor':28}" + "".join(f"{value:>20}" for value in floor))
+        rows = {name: result.evaluations[i].scores for name, result in found.items()}
+        click.echo("\n".join(side_by_side(extractor, rows)))
     say(f"wrote {out} and {Path(out).with_suffix('.json')}")
 
 
-def _evaluate(name: str, options: dict) -> dict:
+def _evaluate(name: str, options: dict) -> results.Evaluation:
     load_backend()
     return zoo.evaluate(
         name,
@@ -148,24 +144,39 @@ def _evaluate(name: str, options: dict) -> dict:
     )
 
 
-def table(evaluation: dict) -> list[str]:
-    """The lines that a person reads of one extractor's evaluation."""
+def table(part: results.Part) -> list[str]:
+    """The lines that a person reads of one extractor's scores."""
     from zoo.publish.card.wording import measured, number
 
-    extractor, real = evaluation["extractor"], evaluation["real"]
+    real = part.real
     lines = [
-        f"{extractor['name']} ({extractor['resizer']}), {evaluation['generated_count']:,} generated against "
-        f"{real['count']:,} of {real['source']} ({real['split']})",
+        f"{part.extractor.name} ({part.extractor.resizer}), {part.generated_count:,} generated against "
+        f"{real.count:,} of {real.source} ({real.split})",
         f"{'':32}{'generated':>22}{'floor':>12}{'ratio':>9}",
     ]
-    for name, score in evaluation["scores"].items():
-        ratio = "" if score["ratio"] is None else f"{score['ratio']:.2f}"
-        lines.append(f"{name:32}{measured(score):>22}{number(score['floor']):>12}{ratio:>9}")
-    if "class_shares" in evaluation:
-        shares = evaluation["class_shares"]
-        lines.append(f"shares of the classes (the classifier is right on {shares['accuracy']:.1%} of held-out images)")
+    for score in part.scores:
+        ratio = "" if score.ratio is None else f"{score.ratio:.2f}"
+        lines.append(f"{score.name:32}{measured(score):>22}{number(score.floor):>12}{ratio:>9}")
+        if score.standard_error is not None:
+            error, of_floor = number(score.standard_error), number(score.floor_standard_error)
+            lines.append(f"{'  its standard error':32}{error:>22}{of_floor:>12}")
+    if part.class_shares:
+        shares = part.class_shares
+        lines.append(f"shares of the classes (the classifier is right on {shares.accuracy:.1%} of held-out images)")
         lines += [
             f"  {name:30}{real:>10.1%} real{drawn:>10.1%} generated"
-            for name, real, drawn in zip(shares["classes"], shares["real"], shares["generated"], strict=True)
+            for name, real, drawn in zip(shares.classes, shares.real, shares.generated, strict=True)
         ]
     return lines
+
+
+def side_by_side(title: str, rows: dict[str, list[results.Score]]) -> list[str]:
+    """The lines that a person reads of several evaluations with one extractor."""
+    from zoo.publish.card.wording import measured, number
+
+    names = [score.name for score in next(iter(rows.values()))]
+    floors = dict.fromkeys(tuple(number(score.floor) for score in scores) for scores in rows.values())
+    cells = [(title, names)]
+    cells += [(row[-27:], map(measured, scores)) for row, scores in rows.items()]
+    cells += [("floor", floor) for floor in floors]
+    return [f"{first:28}" + "".join(f"{cell:>20}" for cell in others) for first, others in cells]

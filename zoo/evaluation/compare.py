@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo.evaluation.evaluate import evaluate
+from zoo.evaluation.results import Evaluation
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
 
 
-def compare(names: Sequence[str | Path], **options: Any) -> dict[str, dict[str, Any]]:
+def compare(names: Sequence[str | Path], **options: Any) -> dict[str, Evaluation]:
     """Scores several generators side by side.
 
     Args:
@@ -29,7 +30,7 @@ def compare(names: Sequence[str | Path], **options: Any) -> dict[str, dict[str, 
 
     Example:
         >>> results = zoo.compare(["dcgan-fashion-mnist", "runs/mine"], images=5_000)
-        >>> results["runs/mine"]["evaluations"][0]["scores"]
+        >>> results["runs/mine"].evaluations[0].score("recall").mean
     """
     if isinstance(names, (str, Path)) or not names:
         raise ZooError(f"compare takes a list of names. Received: {names!r}")
@@ -37,11 +38,14 @@ def compare(names: Sequence[str | Path], **options: Any) -> dict[str, dict[str, 
     for name in dict.fromkeys(map(str, names)):
         logger.info(name)
         results[name] = evaluate(name, **options)
+    warn_of_differences(results)
+    return results
+
+
+def warn_of_differences(results: dict[str, Evaluation]) -> None:
+    """Logs a warning when the scores of several do not compare."""
     conditions = {
-        (evaluation["real"]["fingerprint"], evaluation["generated_count"])
-        for result in results.values()
-        for evaluation in result["evaluations"]
+        (part.real.fingerprint, part.generated_count) for result in results.values() for part in result.evaluations
     }
     if len(conditions) > 1:
         logger.warning("not all were compared with the same images, or with as many; their scores do not compare")
-    return results

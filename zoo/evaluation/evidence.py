@@ -1,9 +1,5 @@
 """Measures what a model card says of a checkpoint, and puts it beside the weights: evaluation.json, evidence.json and
-pictures.
-
-evidence.json holds {"format", "checkpoint", "measured": the protocol, "command", "interpolation", "training", "moment"
-and "findings" of its run} and the sections that `zoo.defects` measures. A section that could not be measured is
-{"not_measured": why}, one that the network cannot have {"not_applicable": why}.
+pictures. `results` and `sections` say what the two files hold.
 """
 
 from __future__ import annotations
@@ -12,11 +8,12 @@ import json
 import logging
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from zoo import data
@@ -25,15 +22,17 @@ from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.generator import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
-from zoo.evaluation import failure_modes, pictures
+from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
+from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
+from zoo.evaluation.metrics.extractors import Extractor
 from zoo.files import atomic
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
 
-FORMAT = 1
 WALK = {"steps": 16, "stops": 4, "seed": 0}
+NO_RUN = "the checkpoint says nothing of its run, and the run was not at hand"
 
 
 def measure(
@@ -43,7 +42,7 @@ def measure(
     data_dir: str | None = None,
     images: int = 10_000,
     seeds: Sequence[int] = (0, 1, 2),
-    extractor: str | Sequence[str] = "efficientnet-lite0",
+    extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
     runs: Sequence[str | Path] = (),
 ) -> Path:
     """Measures a checkpoint on its training data and renews its evidence, whole or not at all; returns its folder.
@@ -56,15 +55,85 @@ def measure(
             training images.
         seeds: of the scores in evaluation.json; the failure modes are looked for in the samples of the first.
         extractor: as in `zoo.evaluate`; the first is the one that failure modes are measured with. "classifier" is
-            added where the images have labels that one learns.
+            added where the images have labels that one learns, unless an extractor with `classes` is given.
         runs: folders of runs of the same recipe on the same images: the one that the checkpoint comes from, for its
             history and its raw weights, and complete ones with other seeds, for the spread.
 
     Raises:
         ZooError: not the images that it was trained on, a run of another recipe, nothing can be written there, or as
             in `zoo.evaluate`.
+
+    Example:
+        >>> from zoo.evaluation import evidence
+        >>> evidence.measure("my-gan/", data_source="my/images", runs=["runs/mine"])
     """
-    if str(name).startswith("hf://"):
+    folder, opened = _open(name)
+    runs = [Run(path) for path in runs]
+    _require_same(opened, runs)
+    reference = _reference(opened, runs, data_source, data_dir, images)
+    judges = _judges(extractor, reference.store)
+    generator = load_generator(folder)
+    measurement = Measurement.take(Subject.of_generator(generator, seeds=seeds), reference, judges)
+    scores = evaluate.evaluation(measurement)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found, drawn = failure_modes.measure(measurement, generator)
+
+    def scores_of(run: Run, weights: str) -> results.Evaluation:
+        subject = Subject.of_generator(load_generator(run.best(), weights), seeds=seeds)
+        return evaluate.evaluation(Measurement.take(subject, reference, judges[:1], most=2 * evaluate.SIMILARITY_PAIRS))
+
+    told, curves = _training_history(opened, runs, scores, scores_of)
+    evidence = sections.Evidence(
+        format=results.FORMAT,
+        checkpoint=sections.Weights(
+            generator_sha256=opened.info["files"]["generator.safetensors"]["sha256"], images=opened.info.get("images")
+        ),
+        measured=sections.Protocol(
+            images=measurement.count,
+            seed=seeds[0],
+            extractor=judges[0].name,
+            floor="held-out images" if len(reference.store.heldout) >= FLOOR_LEAST else "other training images",
+            warnings=tuple(sorted({str(warning.message) for warning in caught})),
+        ),
+        interpolation=sections.Walk(**WALK),
+        **found,
+        **told,
+    )
+    contents = {
+        "evaluation.json": results.encode(scores),
+        "evidence.json": results.encode(evidence),
+        "interpolation.png": pictures.gallery(generator.interpolate(**WALK), 8),
+        **drawn,
+        **curves,
+    }
+    checkpoint.renew(folder, contents)
+    return folder
+
+
+def command(recipe: recipes.Recipe) -> str:
+    """The command that runs this recipe with this package."""
+    if recipe.name not in recipes.names():
+        return "ganzoo train recipe.toml"
+    words, values = ["ganzoo", "train", recipe.name], recipe.to_dict()
+    for line in recipes.difference(recipes.load(recipe.name), recipe):
+        key = line.partition(":")[0]
+        value = reduce(dict.__getitem__, key.split("."), values)
+        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={_toml(value)}"]
+    return shlex.join(words)
+
+
+def _toml(value: Any) -> str:
+    """A value of a recipe: a number, text, a list, or a ramp, which is a table."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {json.dumps(part)}' for key, part in value.items())} }}"
+    return json.dumps(value)
+
+
+def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
+    """The folder of a checkpoint that evidence can be written into."""
+    if resolve.is_address(name):
         raise ZooError(
             "what is measured is written into the checkpoint's folder, and this one is in the Hub's "
             f"cache; export it as checkpoint first. Received: {str(name)!r}"
@@ -77,93 +146,44 @@ def measure(
             f"{name} --format checkpoint -o NEW. Received: {str(name)!r}"
         )
     atomic.require_writable(folder / "evidence.json")
-    runs = [Run(path) for path in runs]
-    _require_same(opened, runs)
+    return folder, opened
+
+
+def _reference(
+    opened: checkpoint.Checkpoint, runs: list[Run], source: str | None, data_dir: str | None, images: int
+) -> Reference:
+    """The images that the checkpoint was trained on; what is written says where its recipe found them."""
     wanted = opened.recipe.data
-    source = data_source or next((run.recipe.data.source for run in runs), wanted.source)
+    source = source or next((run.recipe.data.source for run in runs), wanted.source)
     store = data.prepare(
         source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit, data_dir=data_dir
     )
-    trained_on = opened.info.get("data", {}).get("fingerprint", store.fingerprint)
-    if store.fingerprint != trained_on:
+    if store.fingerprint != opened.info.get("data", {}).get("fingerprint", store.fingerprint):
         raise ZooError(
             "a card compares with the images that the checkpoint was trained on, and these are others; "
             f"name them with --data. Received: {source!r}"
         )
-    names = list(dict.fromkeys([extractor] if isinstance(extractor, str) else extractor))
-    if "classifier" not in names and _classifiable(store):
-        names.append("classifier")
-
-    def evaluate(subject, names, weights="ema") -> dict[str, Any]:
-        result = evaluate.evaluate(
-            subject, source, extractor=names, images=images, seeds=seeds, weights=weights, data_dir=data_dir
-        )
-        for part in result["evaluations"]:
-            part["real"]["source"] = wanted.source  # no paths of this machine
-        return result
-
-    scores = evaluate(str(folder), names)
-    floor = "held-out images" if len(store.heldout) >= evaluate.FLOOR_LEAST else "other training images"
-    generator = load_generator(folder)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        found, drawn = failure_modes.measure(generator, store, names, images, seeds[0])
-    moment, more = _moment(opened, runs, scores, lambda run, weights: evaluate(str(run.best()), names[:1], weights))
-    evidence = {
-        "format": FORMAT,
-        "checkpoint": {
-            "generator_sha256": opened.info["files"]["generator.safetensors"]["sha256"],
-            "images": opened.info.get("images"),
-        },
-        "measured": {
-            "images": images,
-            "seed": seeds[0],
-            "extractor": names[0],
-            "floor": floor,
-            "warnings": sorted({str(warning.message) for warning in caught}),
-        },
-        "interpolation": WALK,
-        **found,
-        **moment,
-    }
-    contents = {
-        "evaluation.json": _json(scores),
-        "evidence.json": _json(evidence),
-        "interpolation.png": pictures.gallery(generator.interpolate(**WALK), 8),
-        **drawn,
-        **more,
-    }
-    checkpoint.renew(folder, contents)
-    return folder
+    return Reference.of_store(store, wanted.source, wanted.fit, images)
 
 
-def command(recipe: recipes.Recipe) -> str:
-    """The command that runs this recipe with this package."""
-    if recipe.name not in recipes.names():
-        return "ganzoo train recipe.toml"
-    words = ["ganzoo", "train", recipe.name]
-    for line in recipes.difference(recipes.load(recipe.name), recipe):
-        key = line.partition(":")[0]
-        value = reduce(dict.__getitem__, key.split("."), recipe.to_dict())
-        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={json.dumps(value)}"]
-    return shlex.join(words)
+def _judges(wanted: str | Extractor | Sequence[str | Extractor], store: data.Store) -> list[Extractor]:
+    """The extractors that are asked for, and a classifier of the images where one says something."""
+    judges = extractors.load_all(wanted, store)
+    if any(hasattr(judge, "classes") for judge in judges) or store.labels is None or not len(store.heldout):
+        return judges
+    classifier = extractors.load("classifier", store)
+    return [*judges, classifier] if tells_more_than_a_guess(classifier, store) else judges
 
 
-def _classifiable(store: data.Store) -> bool:
+def tells_more_than_a_guess(classifier: Extractor, store: data.Store) -> bool:
     """Whether a classifier of these images tells more than the most frequent label would."""
-    if store.labels is None or not len(store.heldout):
-        return False
-    accuracy = extractors.load("classifier", store).accuracy
     guess = np.bincount(store.heldout_labels).max() / len(store.heldout)
-    if accuracy <= guess:
+    if classifier.accuracy <= guess:
         logger.warning(
-            f"a classifier is right on {accuracy:.0%} of the held-out images and guessing on {guess:.0%}: left out"
+            f"a classifier is right on {classifier.accuracy:.0%} of the held-out images and guessing on {guess:.0%}: "
+            "left out"
         )
-    return accuracy > guess
-
-
-def _json(value: dict) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()
+    return classifier.accuracy > guess
 
 
 def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
@@ -208,34 +228,48 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
             )
 
 
-def _moment(opened: checkpoint.Checkpoint, runs: list[Run], scores: dict, evaluate) -> tuple[dict, dict[str, bytes]]:
-    """How the quality moved towards the checkpoint and past it; the average against the raw weights; other seeds."""
+def _training_history(
+    opened: checkpoint.Checkpoint,
+    runs: list[Run],
+    scores: results.Evaluation | None,
+    scores_of: Callable[[Run, str], results.Evaluation] | None,
+) -> tuple[dict[str, Any], failure_modes.Pictures]:
+    """What evidence.json says of the training: how quality moved up to the checkpoint and after it, what the average of
+    the weights gains over the raw ones, what other seeds give.
+
+    Args:
+        scores: of the checkpoint.
+        scores_of: gives the scores of a run's best checkpoint, with weights "ema" or "raw".
+    """
     images, own = opened.info.get("images"), next((run for run in runs if run.recipe.seed == opened.recipe.seed), None)
     named = own.recipe.name if own else opened.recipe.name
-    made_by = {"command": command(opened.recipe.replace(name=named))}
-    told = history(own, images) if own else opened.info.get("training")
-    if not told:
-        reason = "the checkpoint says nothing of its run, and the run was not at hand"
-        return {**made_by, "moment": {"not_measured": reason}, "findings": {"not_measured": reason}}, {}
-    rows = [{"seed": opened.recipe.seed, "images": images, "ema": _means(scores)}]
+    told: dict[str, Any] = {"command": command(opened.recipe.replace(name=named))}
+    known = history(own, images) if own else opened.info.get("training")
+    if not known:
+        absent = sections.NotMeasured(reason=NO_RUN)
+        return {**told, "moment": absent, "findings": absent}, {}
+    training = msgspec.convert(known, sections.Training)
+    raw = None
     if own and checkpoint.open_checkpoint(own.best()).info.get("images") == images:
-        rows[0]["raw"] = _means(evaluate(own, "raw"))
-    curves = {"this run": told["kid"]}
+        raw = _means(scores_of(own, "raw"))
+    rows = [sections.Seed(seed=opened.recipe.seed, images=images, ema=_means(scores), raw=raw)]
+    curves = {"this run": training.kid}
     for run in runs:
         if run is not own:
             best = checkpoint.open_checkpoint(run.best()).info["images"]
-            rows.append({"seed": run.recipe.seed, "images": best, "ema": _means(evaluate(run, "ema"))})
+            rows.append(sections.Seed(seed=run.recipe.seed, images=best, ema=_means(scores_of(run, "ema"))))
             curves[f"seed {run.recipe.seed}"] = history(run, best)["kid"]
     curves = {label: points for label, points in curves.items() if points}
-    return {
-        **made_by,
-        "training": told,
-        "moment": {"images": images, "kid": told["kid"], "seeds": rows},
-        "findings": {"not_measured": "no watcher ran beside the training"}
-        if told["findings"] is None
-        else {"found": told["findings"]},
-    }, {"progress.png": pictures.progress(curves, images)} if curves else {}
+    found = training.findings
+    told |= {
+        "training": training,
+        "moment": sections.Moment(images=images, kid=list(training.kid), seeds=rows),
+        "findings": sections.NotMeasured(reason="no watcher ran beside the training")
+        if found is None
+        else sections.Findings(found=found),
+    }
+    return told, {"progress.png": pictures.progress(curves, images)} if curves else {}
 
 
-def _means(result: dict) -> dict[str, float]:
-    return {name: score["mean"] for name, score in result["evaluations"][0]["scores"].items()}
+def _means(evaluation: results.Evaluation) -> dict[str, float]:
+    return {score.name: score.mean for score in evaluation.evaluations[0].scores}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
+from zoo.evaluation.metrics.once import read_only
 from zoo.files.atomic import replacing
 from zoo.files.cache import cache
 
@@ -26,14 +27,25 @@ class Features(NamedTuple):
 
 def extract(extractor, batches: Iterable[np.ndarray], count: int, what: str, *, quiet: bool = False) -> Features:
     """The features of `count` images, given as batches uint8 [n, H, W, C]; `what` stands before the progress bar."""
-    features, logits = [], []
+    return extract_all([extractor], batches, count, what, quiet=quiet)[extractor.name]
+
+
+def extract_all(
+    extractors: Sequence, batches: Iterable[np.ndarray], count: int, what: str, *, quiet: bool = False
+) -> dict[str, Features]:
+    """What each of several extractors sees of the same images: {its name: features}."""
+    parts: dict[str, list] = {extractor.name: [] for extractor in extractors}
     with tqdm(total=count, desc=what, unit="image", disable=True if quiet else None) as bar:
         for images in batches:
-            some, more = extractor(images)
-            features.append(some)
-            logits.append(more)
+            for extractor in extractors:
+                parts[extractor.name].append(extractor(images))
             bar.update(len(images))
-    return Features(np.concatenate(features), np.concatenate(logits))
+    return {name: _whole(*map(np.concatenate, zip(*part, strict=True))) for name, part in parts.items()}
+
+
+def _whole(features: np.ndarray, logits: np.ndarray) -> Features:
+    """Nobody changes them, so that what is worked out of them can be kept."""
+    return Features(read_only(features), read_only(logits))
 
 
 def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int, *, quiet: bool = False) -> Features:
@@ -48,7 +60,7 @@ def kept(extractor, images: np.ndarray, fingerprint: str, part: str, count: int,
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     file = cache("features") / f"{name}.safetensors"
     try:
-        return Features(**load_file(file))
+        return _whole(**load_file(file))
     except (OSError, SafetensorError, TypeError):  # not there, or damaged
         pass
     batches = (images[some] for some in in_batches(chosen(len(images), count)))

@@ -1,13 +1,16 @@
-"""The pictures of a card, small enough to ship: galleries of images, and charts with a palette."""
+"""The pictures of a card, small enough to ship: galleries of images, and charts with a palette. And of a comparison."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from zoo.evaluation.results import Evaluation
 from zoo.files import pictures
+from zoo.files.atomic import replacing
 
 GAP = 2  # pixels between groups of a gallery
 COLOURS = {"generated": "tab:red", "real": "tab:blue", "held-out": "0.6"}
@@ -70,6 +73,37 @@ def progress(curves: dict[str, list[list[float]]], chosen: int) -> bytes:
         axes.legend(fontsize=7, frameon=False)
     axes.grid(alpha=0.3)
     return _png(figure)
+
+
+def comparison(evaluations: dict[str, Evaluation], path: Path) -> None:
+    """Draws evaluations side by side: a panel for each score, bars with the standard deviation over the sampling seeds,
+    and the floor as a dashed line."""
+    from matplotlib.figure import Figure
+
+    parts = list(zip(*(evaluation.evaluations for evaluation in evaluations.values()), strict=True))
+    titles = [[score.name for score in part[0].scores] for part in parts]
+    width = max(map(len, titles))
+    size = (2.4 * width, (2 + 0.25 * len(evaluations)) * len(parts))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(parts), width, squeeze=False)
+    labels = [name if len(name) < 24 else f"...{name[-21:]}" for name in evaluations]
+    for part, row, names in zip(parts, panels, titles, strict=True):
+        for axes, name in zip(row, names, strict=False):
+            scores = [of_one.score(name) for of_one in part]
+            axes.barh(
+                range(len(scores)),
+                [score.mean for score in scores],
+                color="0.7",
+                xerr=[score.spread or 0 for score in scores],
+                error_kw={"linewidth": 1, "capsize": 3},
+            )
+            axes.axvline(scores[0].floor, color="k", linestyle="--", linewidth=1)
+            axes.set_yticks(range(len(scores)), labels if axes is row[0] else [""] * len(labels), fontsize=7)
+            axes.invert_yaxis()
+            axes.set_title(name, fontsize=9, loc="left")
+            axes.tick_params(axis="x", labelsize=7)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def _chart(height: float):

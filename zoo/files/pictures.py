@@ -69,32 +69,3 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
     axes.set_xlabel("real images shown to D")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100)
-
-
-def comparison(results: dict[str, dict[str, Any]], path: Path) -> None:
-    """Draws evaluations side by side, {name: what `zoo.evaluate` returns}: a panel for each score, bars with the
-    standard deviation over the sampling seeds, and the floor as a dashed line."""
-    from matplotlib.figure import Figure
-
-    rows = [[evaluation["scores"] for evaluation in result["evaluations"]] for result in results.values()]
-    titles = [[name for name in scores if not name.endswith("standard error")] for scores in rows[0]]
-    figure = Figure(figsize=(2.4 * max(map(len, titles)), (2 + 0.25 * len(rows)) * len(titles)), layout="constrained")
-    panels = figure.subplots(len(titles), max(map(len, titles)), squeeze=False)
-    labels = [name if len(name) < 24 else f"...{name[-21:]}" for name in results]
-    for i, names in enumerate(titles):
-        for axes, name in zip(panels[i], names, strict=False):
-            scores = [row[i][name] for row in rows]
-            axes.barh(
-                range(len(scores)),
-                [score["mean"] for score in scores],
-                color="0.7",
-                xerr=[score["spread"] or 0 for score in scores],
-                error_kw={"linewidth": 1, "capsize": 3},
-            )
-            axes.axvline(scores[0]["floor"], color="k", linestyle="--", linewidth=1)
-            axes.set_yticks(range(len(scores)), labels if axes is panels[i][0] else [""] * len(labels), fontsize=7)
-            axes.invert_yaxis()
-            axes.set_title(name, fontsize=9, loc="left")
-            axes.tick_params(axis="x", labelsize=7)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)

@@ -122,7 +122,7 @@ def _checkpoint(source: Path, out: Path, **more: str) -> None:
 
 
 def _name(source: str) -> str:
-    return source if source.startswith(("tfds:", "hf://")) else Path(source).name
+    return source if source.startswith("tfds:") or resolve.is_address(source) else Path(source).name
 
 
 def _keras(source: Path, out: Path) -> None:

@@ -126,18 +126,17 @@ def _assemble(name: str | Path, folder: Path, repository: str, license: str | No
     if os.path.isfile(own) and license is None:
         shutil.copyfile(own, folder / "README.md")
     else:
-        (folder / "README.md").write_text(card.render(card.read(folder), f"hf://{repository}"))
+        (folder / "README.md").write_text(card.render(card.read(folder), f"hf://{repository}"), "utf-8")
     return folder
 
 
 def _add_keras(folder: Path) -> None:
     """Writes Keras's own files beside the checkpoint, if its generator is one of plain Keras."""
-    try:
-        model = export.plain(load_generator(folder).model)
-    except ValueError:
+    generator = load_generator(folder)
+    if not generator.recipe.model.facts.plain_keras:
         return
-    keras.saving.save_model(model, folder, zipped=False)
+    keras.saving.save_model(export.plain(generator.model), folder, zipped=False)
     (folder / "assets").rmdir()
-    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata = json.loads((folder / "metadata.json").read_text("utf-8"))
     del metadata["date_saved"]  # so that the same weights are the same files
-    (folder / "metadata.json").write_text(json.dumps(metadata) + "\n")
+    (folder / "metadata.json").write_text(json.dumps(metadata) + "\n", "utf-8")

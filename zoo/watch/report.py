@@ -1,63 +1,71 @@
-"""A diagnosis as Markdown, and as one HTML file with curves and samples inside."""
+"""A diagnosis as Markdown, and as one HTML file with curves and samples inside. report.md.j2 and report.html.j2 lay out
+the same content.
+"""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
+import os
 from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
 
 from zoo.watch.diagnosis import Diagnosis
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import remedy
 
-STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse } td, th { border: 1px solid #ccc; padding: .2rem .6rem; text-align: left }
-img { max-width: 100% } .stop { color: #b00020 } .warn { color: #8a5a00 } code, pre { background: #f4f4f4 }
-figure { display: inline-block; margin: 0 1rem 1rem 0 } figcaption { font-size: .85rem }"""
 PANELS = 6  # findings whose signals are drawn
+LARGEST_SHEET = 10**7  # bytes of a picture of samples
+
+
+def printable(value: Any) -> Any:
+    """Text out of files without what a terminal would take for commands."""
+    if isinstance(value, (str, Path)) and not str(value).isprintable():
+        return "".join(character if character.isprintable() else "?" for character in str(value))
+    return value
+
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=jinja2.select_autoescape(["html.j2"]),
+    finalize=printable,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters["base64"] = lambda content: base64.b64encode(content).decode()
 
 
 def markdown(diagnosis: Diagnosis) -> str:
     """The report without pictures."""
-    lines = [f"# {_title(diagnosis)}", ""]
-    for finding in diagnosis.findings:
-        lines += [f"## {_heading(finding)}", "", *(f"- {fact}" for fact in facts(diagnosis, finding)), ""]
-    if not diagnosis.findings:
-        lines += ["None of the known failures was found in the log.", ""]
-    if diagnosis.changes:
-        lines += ["## What to change", "", "```", *diagnosis.changes, "```", ""]
-    if diagnosis.use:
-        uses = (f"- {name}: `{path}`" for name, path in diagnosis.use.items())
-        lines += ["## Which checkpoint to use", "", *uses, ""]
-    lines += [f"> {note}" for note in diagnosis.notes]
-    return "\n".join(lines).rstrip() + "\n"
+    return TEMPLATES.get_template("report.md.j2").render(_content(diagnosis)).rstrip() + "\n"
 
 
 def page(diagnosis: Diagnosis) -> str:
     """The report as HTML that needs no other file."""
-    body = [f"<h1>{html.escape(_title(diagnosis))}</h1>"]
-    for finding in diagnosis.findings:
-        items = "".join(f"<li>{html.escape(fact)}</li>" for fact in facts(diagnosis, finding))
-        body.append(f'<h2 class="{finding.level}">{html.escape(_heading(finding))}</h2><ul>{items}</ul>')
-    if not diagnosis.findings:
-        body.append("<p>None of the known failures was found in the log.</p>")
-    if diagnosis.changes:
-        body.append(f"<h2>What to change</h2><pre>{html.escape(chr(10).join(diagnosis.changes))}</pre>")
-    if diagnosis.use:
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(str(path))}</code></td></tr>"
-            for name, path in diagnosis.use.items()
-        )
-        body.append(f"<h2>Which checkpoint to use</h2><table>{rows}</table>")
-    body += [f"<p>{html.escape(note)}</p>" for note in diagnosis.notes]
-    if any(_points(diagnosis, finding.rule.signal) for finding in diagnosis.findings):
-        body.append(f"<h2>Evidence</h2>{_image(evidence(diagnosis), 'signals over the steps')}")
-    body += [_picture(file, caption) for file, caption in _samples(diagnosis)]
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(_title(diagnosis))}</title>'
-        f"<style>{STYLE}</style>{''.join(body)}</html>\n"
-    )
+    drawn = any(_points(diagnosis, finding.rule.signal) for finding in diagnosis.findings)
+    pictures = {"curves": evidence(diagnosis) if drawn else None, "samples": _samples(diagnosis)}
+    return TEMPLATES.get_template("report.html.j2").render(_content(diagnosis) | pictures) + "\n"
+
+
+def _content(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "title": f"{diagnosis.recipe.name}: {diagnosis.verdict}",
+        "findings": [
+            {
+                "level": finding.level,
+                "heading": f"{finding.level}: {finding.rule.meaning} ({finding.name})",
+                "facts": facts(diagnosis, finding),
+            }
+            for finding in diagnosis.findings
+        ],
+        "changes": diagnosis.changes,
+        "use": diagnosis.use,
+        "notes": diagnosis.notes,
+    }
 
 
 def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
@@ -105,35 +113,36 @@ def _points(diagnosis: Diagnosis, signal: str) -> list[tuple[int, float]]:
     ]
 
 
-def _samples(diagnosis: Diagnosis) -> list[tuple[Path, str]]:
-    """Sample sheets to look at: the first, the last before the failure began, the latest."""
-    files = sorted((diagnosis.path / "samples").glob("[0-9]*.png"))
+def _samples(diagnosis: Diagnosis) -> dict[str, bytes]:
+    """Pictures of samples to look at, {caption: PNG}: the first, the last before the failure began, the latest."""
+    files = sorted(file for file in (diagnosis.path / "samples").glob("[0-9]*.png") if file.stem.isdigit())
     if not files:
-        return []
+        return {}
     images_per_step = diagnosis.recipe.schedule.images_per_step
     start = min((finding.first_step for finding in diagnosis.findings), default=0) * images_per_step
-    before = [file for file in files if file.stem.isdigit() and int(file.stem) <= start]
+    before = [file for file in files if int(file.stem) <= start]
     chosen = {
         files[0]: "the first samples",
         **({before[-1]: "before the first finding"} if before else {}),
         files[-1]: "the latest samples",
     }
-    return [
-        (file, f"{caption}, after {int(file.stem):,} images") for file, caption in chosen.items() if file.stem.isdigit()
-    ]
+    shown = {
+        f"{caption}, after {int(file.stem):,} images": _picture(diagnosis.path, file)
+        for file, caption in chosen.items()
+    }
+    return {caption: png for caption, png in shown.items() if png}
 
 
-def _picture(file: Path, caption: str) -> str:
-    return f"<figure>{_image(file.read_bytes(), caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _image(png: bytes, description: str) -> str:
-    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-
-
-def _title(diagnosis: Diagnosis) -> str:
-    return f"{diagnosis.recipe.name}: {diagnosis.verdict}"
-
-
-def _heading(finding: Finding) -> str:
-    return f"{finding.level}: {finding.rule.meaning} ({finding.name})"
+def _picture(run: Path, file: Path) -> bytes | None:
+    """A PNG file of a run; None for what is no picture, or is a link that leads out of the run."""
+    if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(run)):
+        return None
+    try:
+        if file.stat().st_size > LARGEST_SHEET:
+            return None
+        content = file.read_bytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            picture.verify()
+    except Exception:  # Pillow's decoders raise nearly anything
+        return None
+    return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import repeat
@@ -62,18 +62,19 @@ def _open_npz(path: Path) -> Iterator[Content]:
                     "the images are stored column by column and cannot be read one by one: save "
                     f"np.ascontiguousarray(images). Received: {shape} in Fortran order in {str(path)!r}"
                 )
-        targets = repeat(None, shape[0]) if labels is None else _labels(archive, labels, shape[0], path)
+        targets = None if labels is None else _labels(archive, labels, shape[0], path)
         yield Content(shape[0], partial(_items, archive, images, targets, path), [], {})
 
 
-def _items(archive: zipfile.ZipFile, name: str, labels: Iterable[int | None], path: Path) -> Iterator[Item]:
+def _items(archive: zipfile.ZipFile, name: str, labels: list[int] | None, path: Path) -> Iterator[Item]:
     with _member(archive, name, path) as (shape, _, _, file):
         size = math.prod(shape[1:])
         at_once = max(BYTES_AT_ONCE // size, 1)
+        targets = repeat(None) if labels is None else iter(labels)  # one for all runs of images
         for start in range(0, shape[0], at_once):
             count = min(at_once, shape[0] - start)
             images = np.frombuffer(file.read(count * size), np.uint8).reshape(count, *shape[1:])
-            for i, (image, label) in enumerate(zip(images, labels, strict=False), start):
+            for i, (image, label) in enumerate(zip(images, targets, strict=False), start):
                 yield array_item(f"image {i}", image, label)
         file.read(1)  # at the end the checksum is compared
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.evaluation.metrics import checks
 from zoo.evaluation.metrics.distances import SquaredDistances, nearest_squared
+from zoo.evaluation.metrics.once import once
 
 CALIBRATION_SHARE = 0.01
 SHOWN = 8
@@ -43,7 +44,10 @@ def birthday(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Birthday:
     rng = np.random.default_rng(seed)
     count = min(len(real), len(fake))
     of_real, of_fake = (np.sort(rng.permutation(len(features))[:count]) for features in (real, fake))
-    real, fake = real[of_real], fake[of_fake]
+    real, fake = (
+        features if len(features) == count else features[chosen]
+        for features, chosen in ((real, of_real), (fake, of_fake))
+    )
     limit = np.nextafter(np.quantile(nearest_squared(real)[0], CALIBRATION_SHARE, method="higher"), np.inf)
     real_pairs, fake_pairs = pairs_within(real, limit), pairs_within(fake, limit)
     possible = count * (count - 1) / 2
@@ -60,6 +64,7 @@ def birthday(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Birthday:
     )
 
 
+@once
 def pairs_within(features: np.ndarray, limit: float) -> int:
     """The number of pairs of rows whose squared distance is below `limit`."""
     distances = SquaredDistances(features, features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.evaluation.metrics.once import once
 
 ITERATIONS = 20
 BATCH = 8192
@@ -23,7 +24,11 @@ def k_means(features: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
         ZooError: fewer rows than clusters, values that are not finite.
     """
     checks.at_least_one(count=count)
-    features = checks.features(features, least=count)
+    return _centres(checks.features(features, least=count), count, seed)
+
+
+@once
+def _centres(features: np.ndarray, count: int, seed: int) -> np.ndarray:
     origin = features.mean(axis=0, dtype=np.float64)
     rows = (features - origin).astype(np.float32)  # float32 has digits for what lies around 0
     centres = _seeds(rows, count, np.random.default_rng(seed))

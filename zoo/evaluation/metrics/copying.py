@@ -25,6 +25,8 @@ class Copying(NamedTuple):
     cell_shares: np.ndarray  # [cells], of held-out images
     nearest: np.ndarray  # [M], index of each generated image's nearest training image
     distances: np.ndarray  # [M], from it
+    heldout_nearest: np.ndarray  # [N], of each held-out image
+    heldout_distances: np.ndarray  # [N]
 
 
 def copying(train: np.ndarray, heldout: np.ndarray, fake: np.ndarray, cells: int = 5, seed: int = 0) -> Copying:
@@ -53,8 +55,8 @@ def copying(train: np.ndarray, heldout: np.ndarray, fake: np.ndarray, cells: int
             f"{len(heldout):,} held-out images in {cells} cells are too few to find copies: hold out at least "
             f"{20 * cells:,}, or take fewer cells"
         )
-    distances, indices = nearest(fake, train)
-    z = mann_whitney(distances[:, 0], nearest(heldout, train)[0][:, 0])
+    (distances, indices), (unseen, originals) = nearest(fake, train), nearest(heldout, train)
+    z = mann_whitney(distances[:, 0], unseen[:, 0])
     centres = k_means(train, cells, seed)
     of_train, of_heldout, of_fake = (assign(features, centres) for features in (train, heldout, fake))
     shares = np.bincount(of_heldout, minlength=cells) / len(heldout)
@@ -70,7 +72,7 @@ def copying(train: np.ndarray, heldout: np.ndarray, fake: np.ndarray, cells: int
             f"cells. Received: {len(heldout):,} held-out and {len(fake):,} generated images in {cells}"
         )
     c_t = float(np.average(scores[counts], weights=shares[counts]))
-    return Copying(z, c_t, scores, shares, indices[:, 0], distances[:, 0])
+    return Copying(z, c_t, scores, shares, indices[:, 0], distances[:, 0], originals[:, 0], unseen[:, 0])
 
 
 def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:

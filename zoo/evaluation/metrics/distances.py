@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.evaluation.metrics.once import once
 
 BLOCK = 2**24  # numbers in a block of distances: 64 MB
 CHUNK = 2**21  # numbers in a block of differences: 16 MB
@@ -96,12 +97,20 @@ def nearest_squared(
     """As `nearest`, with squared distances, to compare with others to the last bit."""
     checks.at_least_one(k=k)
     if references is None:
-        queries = references = checks.features(queries, "queries", least=k + 1)
-        own = np.arange(len(queries))
-    else:
-        queries, references = checks.features(queries, "queries", least=1), checks.features(references, "references", k)
-        checks.same_width(queries, references)
-        own = None
+        return _nearest_others(checks.features(queries, "queries", least=k + 1), k)
+    queries, references = checks.features(queries, "queries", least=1), checks.features(references, "references", k)
+    checks.same_width(queries, references)
+    return _surely(queries, references, k, None)
+
+
+@once
+def _nearest_others(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other rows of each row."""
+    return _surely(features, features, k, np.arange(len(features)))
+
+
+def _surely(queries, references, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances and indices [N, k]; `own` are the columns of the rows themselves, which do not count."""
     squared, indices, sure = _search(queries, references, k, own, np.float32)
     again = np.flatnonzero(~sure)
     if len(again):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.evaluation.metrics import checks
+from zoo.evaluation.metrics.once import once
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
@@ -29,13 +30,20 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
             f"the Frechet distance of {fewest:,} images is too large: take at least {width:,}, as many as "
             "features, and the same number for whatever it is compared with"
         )
-    (real_mean, real_covariance), (fake_mean, fake_covariance) = _moments(real), _moments(fake)
-    variances, directions = np.linalg.eigh(real_covariance)
-    rank = variances > width * np.finfo(np.float64).eps * variances[-1]
-    root = directions[:, rank] * np.sqrt(variances[rank])
+    real_mean, total, root = _root(real)
+    fake_mean, fake_covariance = _moments(fake)
     overlap = np.sqrt(np.linalg.eigvalsh(root.T @ fake_covariance @ root).clip(min=0.0)).sum()
-    distance = np.sum((real_mean - fake_mean) ** 2) + np.trace(real_covariance) + np.trace(fake_covariance)
+    distance = np.sum((real_mean - fake_mean) ** 2) + total + np.trace(fake_covariance)
     return max(0.0, float(distance - 2.0 * overlap))
+
+
+@once
+def _root(features: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """Mean [D], trace of the covariance, and a root A [D, rank] of it: the covariance is A A'."""
+    mean, covariance = _moments(features)
+    variances, directions = np.linalg.eigh(covariance)
+    rank = variances > len(mean) * np.finfo(np.float64).eps * variances[-1]
+    return mean, np.trace(covariance), directions[:, rank] * np.sqrt(variances[rank])
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

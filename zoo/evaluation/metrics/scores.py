@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from zoo.evaluation.metrics.frechet import frechet_distance
 from zoo.evaluation.metrics.inception_score import inception_score
 from zoo.evaluation.metrics.kernel import kernel_distance
-from zoo.evaluation.metrics.neighbours import neighbour_scores
+from zoo.evaluation.metrics.neighbours import NeighbourScores
 
 SETTINGS = {
     "kernel_subsets": 100,
@@ -14,31 +16,37 @@ SETTINGS = {
     "density_coverage_k": 5,
     "inception_score_splits": 10,
 }
-ERROR = " standard error"  # ends the name of what belongs to another score
 
 
-def scores(real, fake, frechet_name: str) -> dict[str, float]:
+class Value(NamedTuple):
+    """A score of one set of samples."""
+
+    name: str
+    value: float
+    better: str  # "lower" or "higher"
+    error: float | None = None  # standard error, where the metric has one
+    has_ratio: bool = True  # whether value / floor means something; not where the floor is 0 up to its error
+
+
+def scores(real, fake, frechet_name: str, balls: NeighbourScores) -> list[Value]:
     """Frechet and kernel distance, precision, recall, density, coverage, Inception Score.
 
     Args:
         real, fake: (features [N, D], logits [N, K]).
         frechet_name: "FID" with the network that FID is defined on, otherwise "FD-" and the extractor; the kernel
             distance and the Inception Score are named after it.
+        balls: what `neighbour_scores` says of the same features.
     """
     suffix = frechet_name.removeprefix("FID").removeprefix("FD")
     size = min(SETTINGS["kernel_subset_size"], len(real.features), len(fake.features))
     subsets = 1 if size == len(real.features) == len(fake.features) else SETTINGS["kernel_subsets"]
     kernel, kernel_error = kernel_distance(real.features, fake.features, subsets, size)
-    balls = neighbour_scores(
-        real.features, fake.features, SETTINGS["precision_recall_k"], SETTINGS["density_coverage_k"]
-    )
-    return {
-        frechet_name: frechet_distance(real.features, fake.features),
-        f"KID{suffix}": kernel,
-        f"KID{suffix}{ERROR}": kernel_error,
-        "precision": balls.precision,
-        "recall": balls.recall,
-        "density": balls.density,
-        "coverage": balls.coverage,
-        f"IS{suffix}": inception_score(fake.logits, SETTINGS["inception_score_splits"])[0],
-    }
+    return [
+        Value(frechet_name, frechet_distance(real.features, fake.features), "lower"),
+        Value(f"KID{suffix}", kernel, "lower", kernel_error, has_ratio=False),
+        Value("precision", balls.precision, "higher"),
+        Value("recall", balls.recall, "higher"),
+        Value("density", balls.density, "higher"),
+        Value("coverage", balls.coverage, "higher"),
+        Value(f"IS{suffix}", inception_score(fake.logits, SETTINGS["inception_score_splits"])[0], "higher"),
+    ]

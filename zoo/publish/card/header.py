@@ -1,10 +1,11 @@
-"""The YAML at the top of a card, which the Hugging Face Hub reads: what `huggingface_hub.ModelCardData` would write."""
+"""The YAML at the top of a card, which the Hugging Face Hub reads."""
 
 from __future__ import annotations
 
-from typing import Any
+from huggingface_hub import EvalResult, ModelCardData
 
-import yaml
+from zoo.evaluation.results import Part, Samples, Score
+from zoo.publish.card.wording import plain
 
 TASK = "unconditional-image-generation"
 
@@ -13,52 +14,43 @@ def header(facts, data: dict[str, str]) -> str:
     """The header between its two lines of dashes.
 
     Args:
-        facts: a `zoo.card.Facts`.
+        facts: a `zoo.publish.card.facts.Facts`.
         data: what is published of the data set, or nothing.
     """
-    model = facts.recipe.model
-    fields: dict[str, Any] = {
+    network, evaluation = facts.recipe.model.network, facts.evaluation
+    results = [
+        _result(part, evaluation.generated, score, data)
+        for part in (evaluation.evaluations if evaluation else ())
+        for score in part.scores
+    ]
+    fields = ModelCardData(
         # the Hub offers keras.saving.load_model for "keras", which knows no layers of ours
-        "library_name": "keras-ganzoo" if model.network == "stylegan-lite" else "keras",
-        "license": facts.licence,
-        "pipeline_tag": TASK,
-        "tags": ["gan", model.network, "keras", "ganzoo", "image-generation"],
-    }
-    if data:
-        fields["datasets"] = [data["hub"]]
-    if facts.evaluation:
-        fields["model-index"] = [
-            {
-                "name": facts.name,
-                "results": [
-                    _result(facts.evaluation, evaluation, data) for evaluation in facts.evaluation["evaluations"]
-                ],
-            }
-        ]
-    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{text}---"
-
-
-def _result(whole: dict, evaluation: dict, data: dict[str, str]) -> dict[str, Any]:
-    real, generated = evaluation["real"], whole["generated"]
-    protocol = (
-        f"{evaluation['extractor']['name']}, {evaluation['generated_count']:,} generated against "
-        f"{real['count']:,} {real['split']}, {generated['weights'].upper()}, mean of {len(generated['seeds'])} "
-        "sampling seeds, floor"
+        library_name="keras" if facts.network.plain_keras else "keras-ganzoo",
+        license=facts.licence,
+        pipeline_tag=TASK,
+        tags=["gan", network, "keras", "ganzoo", "image-generation"],
+        datasets=[data["hub"]] if data else None,
+        model_name=facts.name if results else None,
+        eval_results=results or None,
     )
-    return {
-        "task": {"type": TASK, "name": "Unconditional image generation"},
-        "dataset": {"type": data.get("hub", "own"), "name": data.get("name", str(real["source"]))},
-        "metrics": [
-            {
-                "type": name.lower(),
-                "value": _rounded(score["mean"]),
-                "name": f"{name} ({protocol} {_rounded(score['floor'])})",
-            }
-            for name, score in evaluation["scores"].items()
-            if not name.endswith("standard error")
-        ],
-    }
+    return f"---\n{fields.to_yaml()}\n---"
+
+
+def _result(part: Part, generated: Samples, score: Score, data: dict[str, str]) -> EvalResult:
+    name, extractor = plain(score.name), plain(part.extractor.name)
+    protocol = (
+        f"{extractor}, {part.generated_count:,} generated against {part.real.count:,} {plain(part.real.split)}, "
+        f"{generated.weights.upper()}, mean of {len(generated.seeds)} sampling seeds, floor {_rounded(score.floor)}"
+    )
+    return EvalResult(
+        task_type=TASK,
+        task_name="Unconditional image generation",
+        dataset_type=data.get("hub", "own"),
+        dataset_name=data.get("name", plain(part.real.source)),
+        metric_type=name.lower(),
+        metric_value=_rounded(score.mean),
+        metric_name=f"{name} ({protocol})",
+    )
 
 
 def _rounded(value: float) -> float:

@@ -1,8 +1,13 @@
-"""Numbers and foreign text as people read them."""
+"""Numbers and foreign text as people read them: the filters of the templates."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
 
 
 def number(value: float) -> str:
@@ -12,13 +17,15 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1 else f"{value:#.4g}"
 
 
-def measured(score: dict) -> str:
-    """The mean of a score in evaluation.json, and with several seeds their standard deviation."""
-    return number(score["mean"]) + ("" if score["spread"] is None else f" ± {score['spread']:.2g}")
+def measured(score) -> str:
+    """The mean of a score, and with several seeds their standard deviation."""
+    return number(score.mean) + ("" if score.spread is None else f" ± {score.spread:.2g}")
 
 
 def rough(value: float) -> str:
     """Two digits of a large number: 160,000."""
+    if not math.isfinite(value):
+        return str(value)
     digits = len(str(int(value)))
     return f"{round(value, min(0, 2 - digits)):,.0f}"
 
@@ -28,12 +35,55 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if share >= 0.01 or not share else 2}f} %"
 
 
-def plain(text) -> str:
+def thousands(value: float) -> str:
+    """10,000"""
+    return f"{value:,}"
+
+
+def signed(value: float) -> str:
+    """+1.7"""
+    return f"{value:+.1f}"
+
+
+def plain(text: Any) -> str:
     """Text out of a file, without what Markdown or HTML would take for more."""
     kept = "".join(character if character.isprintable() else " " for character in str(text))
     return re.sub(r"[<>|`\[\]*\\]", "", kept)[:200]
 
 
-def missing(reason: str, facts) -> str:
-    """What stands where a measurement would, and what would make it."""
-    return f"*Not measured: {reason}. `ganzoo card {facts.name} --measure` measures it.*"
+def linked(paper: str) -> Markup:
+    """A paper, with a link to each arXiv number in it."""
+    return Markup(re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", plain(paper)))
+
+
+def of_power(decibels: float) -> float:
+    """How many times as much power so many decibels are."""
+    return 10.0 ** (min(decibels, 1000.0) / 10.0)
+
+
+def cells(values: Iterable[Any]) -> Markup:
+    """Values between the lines of a table."""
+    return Markup(" | ".join(plain(value) for value in values))
+
+
+def flat(text: str) -> Markup:
+    """What a macro wrote over several lines, on one."""
+    return Markup(" ".join(text.split()))
+
+
+def escaped(value: Any) -> Markup:
+    """What a template shows: foreign text made plain, unless it is text of a template already."""
+    return value if isinstance(value, Markup) else Markup(plain(value))
+
+
+def flowed(markdown: str) -> str:
+    """Each paragraph on one line, however a template wraps it; tables, lists and code keep their lines."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", markdown)]
+    kept = ("|", "- ", "```", "#")
+    return "\n\n".join(block if block.startswith(kept) else " ".join(block.split()) for block in blocks if block) + "\n"
+
+
+FILTERS = {
+    filter.__name__: filter
+    for filter in (number, measured, rough, percent, thousands, signed, plain, linked, of_power, cells, flat)
+}

@@ -1,23 +1,81 @@
-"""Extractors: uint8 images [N, H, W, C] -> (features float32 [N, D], logits float32 [N, K]), by name."""
+"""Extractors: uint8 images [N, H, W, C] -> (features float32 [N, D], logits float32 [N, K]), by name or your own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 from zoo.recipe import nearest
 
-NAMES = ("efficientnet-lite0", "inception", "classifier")
+ATTRIBUTES = ("name", "score", "resizer", "dimensions", "weights_sha256")
 
 
-def load(name: str, store=None):
-    """The extractor of that name.
+class Extractor(Protocol):
+    """What scores are taken with. Any object of yours with these attributes will do.
+
+    Attributes:
+        name: of the extractor; no other extractor has it.
+        score: what the Frechet distance of its features is called, "FD-mine". "FID" is for Inception alone.
+        resizer: how images reach the resolution of the network; part of the protocol.
+        dimensions: D.
+        weights_sha256: of the weights. The features of real images are kept on disk under this name, so that it must
+            be another one when the features change.
+        classes, accuracy: of a classifier alone: the names of the classes, in the order of the logits, and the share
+            of held-out images that it labels right.
+
+    Example:
+        >>> class Mean:
+        ...     name, score, resizer, dimensions, weights_sha256 = "mean", "FD-mean", "none", 3, "none"
+        ...
+        ...     def __call__(self, images):
+        ...         features = images.mean(axis=(1, 2)).astype("float32")
+        ...         return features, features
+        >>> zoo.evaluate("sngan-small-cifar10", extractor=Mean())
+    """
+
+    name: str
+    score: str
+    resizer: str
+    dimensions: int
+    weights_sha256: str
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 [N, H, W, C] -> (features float32 [N, D], logits float32 [N, K]); K is at least 2."""
+
+
+def load_all(wanted: str | Extractor | Sequence[str | Extractor], store=None) -> list[Extractor]:
+    """One extractor or several, by name or as objects, each once."""
+    several = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+    found = [load(one, store) for one in dict.fromkeys(several)]
+    names = [one.name for one in found]
+    if not names or len(set(names)) < len(names):
+        raise ZooError(f"give at least one extractor, and each another name. Received: {names}")
+    return found
+
+
+def load(name: str | Extractor, store=None) -> Extractor:
+    """The extractor of that name; an object is the extractor itself.
 
     Args:
         name: "efficientnet-lite0" ships with the package; "inception" is downloaded; "classifier" is trained on labels.
         store: the `zoo.data.Store` of the real images, for the classifier.
 
     Raises:
-        ZooError: unknown name, weights that cannot be had, or images without labels for a classifier.
+        ZooError: unknown name, an object that is no extractor, weights that cannot be had, or images without labels
+            for a classifier.
     """
+    if not isinstance(name, str):
+        lacking = [attribute for attribute in ATTRIBUTES if not hasattr(name, attribute)]
+        if lacking or not callable(name):
+            raise ZooError(
+                f"an extractor is a callable with the attributes {', '.join(ATTRIBUTES)}. Received: {name!r}, which "
+                f"{'lacks ' + ', '.join(lacking) if lacking else 'cannot be called'}"
+            )
+        return name
     if name == "efficientnet-lite0":
         from zoo.evaluation.metrics.extractors import efficientnet_lite0
 
@@ -30,4 +88,4 @@ def load(name: str, store=None):
         from zoo.evaluation.metrics.extractors.classifier import Classifier
 
         return Classifier(store)
-    raise ZooError(f"there is no extractor of that name{nearest(name, list(NAMES))} Received: {name!r}")
+    raise ZooError(f"there is no extractor of that name{nearest(name, list(EXTRACTORS))} Received: {name!r}")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
+import math
 from pathlib import Path
 
 import keras
@@ -21,6 +22,8 @@ from safetensors.numpy import save as format_safetensors
 from zoo.files.atomic import replacing
 from zoo.files.cache import cache
 from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 SHIPPED = Path(__file__).parent
 EPOCHS, LEAST_STEPS, BATCH_SIZE, WIDTHS = 5, 100, 128, (32, 64, 128)
@@ -87,14 +90,14 @@ def trained(store, classes: int) -> keras.Model:
     """A new classifier: Adam with a cosine decay, and steps enough for the statistics of batch normalisation."""
     keras.utils.set_random_seed(0)
     model = network(store.images.shape[1:], classes)
-    an_epoch = -(-len(store.images) // BATCH_SIZE)
-    epochs = max(EPOCHS, -(-LEAST_STEPS // an_epoch))
+    an_epoch = math.ceil(len(store.images) / BATCH_SIZE)
+    epochs = max(EPOCHS, math.ceil(LEAST_STEPS / an_epoch))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * an_epoch)
     model.compile(keras.optimizers.Adam(rate), {"logits": loss})
 
     def said(epoch: int, logs: dict) -> None:
-        print(f"training a classifier of the real images: epoch {epoch + 1} of {epochs}", file=sys.stderr, flush=True)
+        logger.info(f"training a classifier of the real images: epoch {epoch + 1} of {epochs}")
 
     model.fit(
         store.images,

@@ -10,6 +10,7 @@ well as at 192 (84 % by nearest neighbours), better than at 128 (79 %).
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import keras
@@ -93,7 +94,7 @@ class Depthwise(layers.DepthwiseConv2D):
         if keras.backend.backend() != "jax":
             return super().call(inputs)
         size, stride = self.kernel_size[0], self.strides[0]
-        length = -(-inputs.shape[1] // stride)
+        length = math.ceil(inputs.shape[1] / stride)
         padding = (length - 1) * stride + size - inputs.shape[1]
         around = (padding // 2, padding - padding // 2)
         x = ops.pad(inputs, ((0, 0), around, around, (0, 0)))
