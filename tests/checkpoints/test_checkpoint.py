@@ -1,10 +1,14 @@
 """Checkpoints: what was saved is read again, and nothing else is."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +19,7 @@ from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, generator, resolve
 from zoo.checkpoints.run import Run
-from zoo.files import pictures
+from zoo.files import atomic, pictures
 from zoo.networks.parts.variables import assign, by_path
 
 TINY = {"model.latent_dim": 4, "model.g_channels": 2, "model.d_channels": 2}
@@ -298,6 +302,7 @@ def test_two_variables_of_one_path_are_refused(models):
     assert_refused("same path", by_path, 2 * models["generator"].variables[:1])
 
 
+@pytest.mark.parametrize("exchanging", [True, False])
 @pytest.mark.parametrize(
     ("where", "name", "call"),
     [
@@ -309,7 +314,10 @@ def test_two_variables_of_one_path_are_refused(models):
         (os, "replace", 2),
     ],
 )
-def test_the_old_checkpoint_survives_a_failing_save(where, name, call, recipe, tensors, folder, monkeypatch):
+def test_the_old_checkpoint_survives_a_failing_save(
+    where, name, call, exchanging, recipe, tensors, folder, monkeypatch
+):
+    """Where two folders cannot change places at once, they are renamed one after the other."""
     original, calls = getattr(where, name), []
 
     def full(*arguments, **options):
@@ -318,13 +326,67 @@ def test_the_old_checkpoint_survives_a_failing_save(where, name, call, recipe, t
             raise OSError(28, "No space left on device")
         return original(*arguments, **options)
 
+    if name == "replace" and exchanging:
+        pytest.skip("nothing is renamed")
     with monkeypatch.context() as patch:
         patch.setattr(where, name, full)
-        with pytest.raises(OSError, match="No space left"):
-            checkpoint.save(folder, recipe, tensors, {"images": 1})
+        patch.setattr(atomic, "exchange", atomic.exchange if exchanging else lambda a, b: False)
+        assert_refused("No space left.*make room.*saved", checkpoint.save, folder, recipe, tensors, {"images": 1})
     assert checkpoint.open_checkpoint(folder).info["images"] == 640
     assert generator.load_generator(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["saved"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from zoo.checkpoints import checkpoint
+from zoo.files import atomic
+
+moment, how, path = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+if how == "renaming":
+    atomic.exchange = lambda a, b: False
+
+def die(event, arguments, count=[0]):
+    if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"):
+        count[0] += 1
+        if count[0] == moment:
+            os.kill(os.getpid(), 9)
+
+sys.addaudithook(die)
+checkpoint.renew(path, {"evaluation.json": b"{}"})
+print("done")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["exchanging", "renaming"])
+def test_a_checkpoint_whose_renewal_is_killed_is_there_or_is_named(how, folder):
+    before = (folder / "ganzoo.json").read_bytes()
+    lost = 0
+    for moment in itertools.count(1):
+        code = [sys.executable, "-c", KILLED, str(moment), how, str(folder)]
+        done = subprocess.run(code, capture_output=True, text=True).returncode == 0
+        try:
+            opened = checkpoint.open_checkpoint(resolve.resolve(folder))
+            assert opened.info["images"] == 640
+        except ValueError as error:
+            lost += 1
+            assert re.search("was killed; the old one is whole: mv ", str(error))
+            shutil.move(shlex.split(str(error).partition("whole: ")[2].partition(". Received")[0])[1], folder)
+            assert (folder / "ganzoo.json").read_bytes() == before
+        if done:
+            break
+    assert moment > 20
+    assert (lost > 0) == (how == "renaming")
+
+
+def test_what_is_left_of_a_killed_renewal_is_named(folder, monkeypatch):
+    """Without an exchange there is a moment between two renames; a process killed there cleans nothing up."""
+    killed = folder.parent / f"{atomic.PARTIAL}saved-x"
+    killed.mkdir()
+    folder.rename(killed / "old")
+    assert_refused(f"the old one is whole: mv {killed}/old {folder}", resolve.resolve, folder)
 
 
 def test_a_save_replaces_the_old_checkpoint(recipe, folder):
