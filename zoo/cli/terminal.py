@@ -21,7 +21,7 @@ class Group(click.Group):
 
         logger = logging.getLogger("ganzoo")
         logger.setLevel(logging.INFO)
-        logger.handlers = [Said()]
+        logger.handlers, logger.propagate = [Said()], False  # TensorFlow gives the root logger a handler
         try:
             return super().invoke(context)
         except BrokenPipeError:

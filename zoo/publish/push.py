@@ -44,7 +44,7 @@ def push(
         private: make it a private one.
         revision: a branch, made if it does not exist; None: the main branch.
         message: of the commit.
-        license: of the weights, as in `zoo.export.export`.
+        license: of the weights, as in `zoo.export`.
 
     Raises:
         ZooError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
@@ -126,7 +126,7 @@ def _assemble(name: str | Path, folder: Path, repository: str, license: str | No
     if os.path.isfile(own) and license is None:
         shutil.copyfile(own, folder / "README.md")
     else:
-        (folder / "README.md").write_text(card.render(card.read(folder), f"hf://{repository}"))
+        (folder / "README.md").write_text(card.render(card.read(folder), f"hf://{repository}"), "utf-8")
     return folder
 
 
@@ -138,6 +138,6 @@ def _add_keras(folder: Path) -> None:
         return
     keras.saving.save_model(model, folder, zipped=False)
     (folder / "assets").rmdir()
-    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata = json.loads((folder / "metadata.json").read_text("utf-8"))
     del metadata["date_saved"]  # so that the same weights are the same files
-    (folder / "metadata.json").write_text(json.dumps(metadata) + "\n")
+    (folder / "metadata.json").write_text(json.dumps(metadata) + "\n", "utf-8")
