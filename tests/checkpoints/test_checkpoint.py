@@ -5,10 +5,12 @@ import itertools
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +237,82 @@ ENTRY = {"bytes": 1, "sha256": "0" * 64}
 def test_a_broken_ganzoo_json_is_refused_in_one_line(text, folder):
     (folder / "ganzoo.json").write_text(text)
     assert_refused(r"ganzoo\.json", checkpoint.open_checkpoint, folder)
+
+
+FORMS = {
+    "images": ["many", 1.5, -1, True, 10**30, [], {"a": 1}],
+    "step": ["first", 0.5, -1, [[]]],
+    "kid": ["near", [], True],
+    "healthy": ["yes", 1, None],
+    "data": [None, 7, [], {"images": "many"}, {"fingerprint": 7}, {"source": []}],
+    "training": [7, "long", []],
+    "parameters": [None, [], {"generator": "many"}],
+    "versions": [None, {"keras": 3}],
+    "device": [7],
+    "name": [7, []],
+    "license": [{}],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in FORMS.items() for value in values], ids=str)
+def test_a_ganzoo_json_of_another_form_is_refused_in_one_line(key, value, folder):
+    """What other rooms read has its type, so that none of them meets a TypeError or a KeyError."""
+    info = json.loads((folder / "ganzoo.json").read_text()) | {key: value}
+    (folder / "ganzoo.json").write_text(json.dumps(info))
+    assert_refused(r"ganzoo\.json is not what this version writes .*saved", checkpoint.open_checkpoint, folder)
+
+
+@pytest.mark.parametrize("entry", [{"sha256": "\x1b[31m" + "0" * 59}, {"sha256": "0" * 63}, {"bytes": True}, {}])
+def test_a_listed_file_has_a_size_and_a_digest(entry, folder):
+    info = json.loads((folder / "ganzoo.json").read_text())
+    info["files"]["samples.png"] = entry and info["files"]["samples.png"] | entry
+    (folder / "ganzoo.json").write_text(json.dumps(info))
+    assert_refused(r"ganzoo\.json is not what this version writes", checkpoint.open_checkpoint, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000, b"1" + b"0" * 5_000])
+def test_a_json_file_of_a_checkpoint_is_an_object(content, folder):
+    checkpoint.renew(folder, {"evaluation.json": b'{"scores": 1}'})
+    assert checkpoint.open_checkpoint(folder).document("evaluation.json") == {"scores": 1}
+    checkpoint.renew(folder, {"evaluation.json": content})
+    opened = checkpoint.open_checkpoint(folder)
+    assert_refused(r"evaluation\.json is corrupt .*saved", opened.document, "evaluation.json")
+
+
+def test_the_recipe_that_is_used_is_the_one_that_was_checked(folder, monkeypatch):
+    """A racing writer changes the file right after it was compared with its digest."""
+    checked = checkpoint._content
+
+    def check_then_change(path, info, file):
+        content = checked(path, info, file)
+        (path / file).write_bytes(content.replace(b"seed = 0", b"seed = 7"))
+        return content
+
+    monkeypatch.setattr(checkpoint, "_content", check_then_change)
+    assert checkpoint.open_checkpoint(folder).recipe.seed == 0
+    assert b"seed = 7" in (folder / "recipe.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 49_000 + " = 1",
+        ("a" + ".a" * 4_900 + '."\u2028".') * 10 + "a = 1",
+        "\n".join("a" * n + ".a" * 190 + " = 1" for n in range(1, 200)),
+        "[" + "a." * 190 + "a]\n" + "\n".join("b" * n + ".a" * 190 + " = 1" for n in range(1, 200)),
+        "a = " + "{a = " * 15_000,
+        "a = " + "[" * 90_000,
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_recipe_of_great_depth_takes_no_time(text, folder):
+    """98 KB of dots took a minute and 9 GB."""
+    (folder / "recipe.toml").write_text(text, "utf-8")
+    sign(folder)
+    start, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_refused(None, checkpoint.open_checkpoint, folder)
+    assert time.process_time() - start < 2  # seconds
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024 < 200  # MiB
 
 
 def test_a_huge_or_binary_ganzoo_json_is_refused_in_one_line(folder):

@@ -441,10 +441,10 @@ def test_a_file_far_larger_than_the_network_is_refused_before_it_is_read(content
 )
 def test_the_least_weights_are_no_more_than_a_network_has(name, size, tmp_path):
     recipe = recipes.load(name).replace(**{f"model.{key}": value for key, value in size.items()})
-    least = checkpoint.least_weights(recipe)
+    least = recipe.model.least_weights(recipe.data.resolution)
     for model in networks.build(recipe):
         count = estimate.parameters(model)
-        assert least[model.name] <= count <= 20 * least[model.name] + checkpoint.UNASKED_WEIGHTS / 2
+        assert least[model.name] <= count <= 20 * least[model.name] + checkpoint.SMALL_NETWORK / 2
         assert size["g_channels"] < 24 or count <= 20 * least[model.name]
 
 

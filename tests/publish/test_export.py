@@ -14,7 +14,11 @@ from zoo.files import pictures
 from zoo.networks.parts.variables import by_path
 from zoo.publish.export import export, levels_from_z, plain
 
-NETWORKS = {"dcgan": {}, "sngan": {"data.channels": 3}, "stylegan-lite": {"model.mapping_layers": 2}}
+NETWORKS = {
+    "dcgan": {},
+    "sngan": {"data.channels": 3},
+    "stylegan-lite": {"model.mapping_layers": 2, "model.style_mixing": 0.5},
+}
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,18 +197,11 @@ def _parse_recipe(content: bytes, folder: Path) -> recipes.Recipe:
     """The recipe in bytes that were checked: read once, so that nobody changes it between the check and the use."""
     try:
         text = content.decode()
-        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:
-            raise ValueError(f"a line with more than {MOST_DOTS} dots")
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ZooError(
-            f"recipe.toml is not readable TOML ({type(error).__name__}: {printable(error, 200)}). "
-            f"Received: {str(folder)!r}"
-        ) from None
-    try:
-        return recipes.from_dict({"name": "recipe"} | values)
-    except RecursionError:
-        raise ZooError(f"recipe.toml is nested too deeply. Received: {str(folder)!r}") from None
+    except UnicodeDecodeError as error:
+        raise ZooError(f"recipe.toml is no text in UTF-8 ({error.reason}). Received: {str(folder)!r}") from None
+    if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # TOML has no other end of a line
+        raise ZooError(f"recipe.toml has a line with more than {MOST_DOTS} dots. Received: {str(folder)!r}")
+    return recipes.parse(text, "recipe", str(folder / "recipe.toml"))
 
 
 def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:

@@ -56,7 +56,7 @@ def resolve(name: str | Path, which: str | None = None) -> Path:
             for something else than a run.
     """
     name = str(name)
-    folder = _resolve_run(name, which or "best")
+    folder = _resolve_run(name, "best" if which is None else which)
     if folder is not None:
         return folder
     if which is not None:

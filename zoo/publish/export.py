@@ -7,7 +7,6 @@ import logging
 import re
 import shlex
 import warnings
-import zlib
 from pathlib import Path
 
 import keras
@@ -168,10 +167,10 @@ def _torch_fidelity(source: Path, out: Path) -> None:
 
 
 def _write_onnx(model: keras.Model, out: Path) -> None:
-    inputs = model.inputs if len(model.inputs) == 1 else [{tensor.name: tensor for tensor in model.inputs}]
+    takes = model.inputs if len(model.inputs) == 1 else [{tensor.name: tensor for tensor in model.inputs}]
     with replacing(out) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
-        model.export(temporary, format="onnx", input_signature=inputs, verbose=False)
+        model.export(temporary, format="onnx", input_signature=takes, verbose=False)
 
 
 WRITERS = {
@@ -231,14 +230,17 @@ def images_from_z(model: keras.Model) -> keras.Model:
     Every image has one style for all layers, as in `Generator.sample`, and the noise maps of the first sample of
     NOISE_SEED.
     """
-    sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
-    asked = {name: keras.Input((sizes[name],), name=name) for name in ("z", "truncation") if name in sizes}
+    asked = {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name)
+        for tensor in model.inputs
+        if tensor.name in ("z", "truncation")
+    }
     one = ops.ones_like(asked["z"][:, :1])
-    rng = np.random.default_rng([NOISE_SEED, zlib.crc32(b"noise")])
-    noise = ops.matmul(one, rng.standard_normal((1, sizes.get("noise", 1)), np.float32))  # one row for all
-    images = networks.generate(model, {"z_mixing": asked["z"], "mixing": one, "noise": noise, **asked})
-    inputs = list(asked.values()) if len(asked) > 1 else asked["z"]
-    return keras.Model(inputs, ops.clip(images, -1.0, 1.0), name="generator")
+    first = inputs.Sampler(model, NOISE_SEED)(1)
+    fixed = {name: ops.matmul(one, value) for name, value in first.items() if name != "z"}  # the same for each image
+    images = networks.generate(model, inputs.complete(model, fixed | asked))
+    takes = list(asked.values()) if len(asked) > 1 else asked["z"]
+    return keras.Model(takes, ops.clip(images, -1.0, 1.0), name="generator")
 
 
 def levels_from_z(model: keras.Model) -> keras.Model:
