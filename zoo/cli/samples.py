@@ -57,13 +57,13 @@ def _write_grid(path: Path, scale: int, batches: Iterable[np.ndarray], about: di
 
 
 def _write_folder(path: Path, count: int, batches: Iterable[np.ndarray], about: dict[str, Any]) -> None:
-    digits, index = max(DIGITS, len(str(count - 1))), 0
+    digits, index, said = max(DIGITS, len(str(count - 1))), 0, pictures.text_chunks(about)
     with atomic.new_folder(path) as folder:
         for batch in batches:
             for image in batch:
                 picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-                chunks = pictures.text_chunks({**about, "image": index})
-                picture.save(folder / f"{index:0{digits}d}.png", pnginfo=chunks)
+                own = pictures.text_chunks({"image": index}, said)
+                picture.save(folder / f"{index:0{digits}d}.png", pnginfo=own)
                 index += 1
 
 

@@ -36,9 +36,10 @@ def png(picture: Image.Image, about: dict[str, Any] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def text_chunks(about: dict[str, Any]) -> PngInfo:
-    """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0"."""
+def text_chunks(about: dict[str, Any], before: PngInfo | None = None) -> PngInfo:
+    """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0", after `before`."""
     chunks = PngInfo()
+    chunks.chunks += before.chunks if before else []
     for key, value in about.items():
         chunks.add_text(key.capitalize(), printable(value))
     return chunks
