@@ -262,7 +262,9 @@ def test_a_ganzoo_json_of_another_form_is_refused_in_one_line(key, value, folder
     assert_refused(r"ganzoo\.json is not what this version writes .*saved", checkpoint.open_checkpoint, folder)
 
 
-@pytest.mark.parametrize("entry", [{"sha256": "\x1b[31m" + "0" * 59}, {"sha256": "0" * 63}, {"bytes": True}, {}])
+@pytest.mark.parametrize(
+    "entry", [{"sha256": "\x1b[31m" + "0" * 59}, {"sha256": "0" * 63}, {"sha256": "\ud800"}, {"bytes": True}, {}]
+)
 def test_a_listed_file_has_a_size_and_a_digest(entry, folder):
     info = json.loads((folder / "ganzoo.json").read_text())
     info["files"]["samples.png"] = entry and info["files"]["samples.png"] | entry
@@ -344,13 +346,15 @@ def test_a_broken_recipe_is_refused_in_one_line(text, recipe, folder):
     assert_refused(None, checkpoint.open_checkpoint, folder)
 
 
-def test_a_run_with_a_broken_checkpoint_is_refused_in_one_line(folder, tmp_path):
+def test_a_run_with_a_broken_checkpoint_names_it_and_takes_another(folder, tmp_path, said):
     run = Run(tmp_path / "run")
     for step in (1, 2):
         shutil.copytree(folder, run.checkpoint_path(step))
     for text in ("", "[]", '{"format": 1, "files": {}, "kid": "near"}'):
         (run.checkpoint_path(1) / "ganzoo.json").write_text(text)
-        assert_refused("step-000000001", resolve.resolve, run.path)
+        said.clear()
+        assert resolve.resolve(run.path) == run.checkpoint_path(2)
+        assert "step-000000001 is damaged and left out (ganzoo.json is" in said[0]
 
 
 def test_the_difference_is_complete_up_to_a_bound(models):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def run(small, tmp_path, monkeypatch):
     return tmp_path / "mine"
 
 
-@pytest.mark.parametrize(("which", "step"), [("latest", 8), ("healthy", 4), ("4", 4), ("best", 0)])
+@pytest.mark.parametrize(("which", "step"), [("latest", 8), ("healthy", 4), ("4", 4), ("best", 4), ("0", 0)])
 def test_the_chosen_checkpoint_is_drawn_and_named(which, step, run):
     folder = run / "checkpoints" / f"step-{step:09}"
     result = ganzoo("sample", "mine", "--checkpoint", which, "-n", "4", "-o", "grid.png")
@@ -67,17 +68,17 @@ def _grid(folder):
 
 
 def test_step_0_is_never_called_a_result(run):
-    for name in ("mine", "mine/checkpoints/step-000000000"):
-        said = ganzoo("sample", name, "-n", "1").stderr
-        assert "is of step 0: what training began with, and no result of it" in said
-    assert "step 0" not in ganzoo("sample", "mine", "--checkpoint", "latest", "-n", "1").stderr
+    for arguments in (["mine", "--checkpoint", "0"], ["mine/checkpoints/step-000000000"]):
+        said = ganzoo("sample", *arguments, "-n", "1").stderr
+        assert len(re.findall("the start of (a|the) run, which training has not touched", said)) == 1
+    assert "start" not in ganzoo("sample", "mine", "--checkpoint", "latest", "-n", "1").stderr
 
 
 def test_an_unknown_choice_is_one_line(run):
     for which in ("worst", "5", "-1", "4.0", "../x", ""):
         error = ganzoo("sample", "mine", "--checkpoint", which, status=1).stderr
         assert error.count("\n") == 1
-        assert "best, latest and healthy" in error
+        assert re.search("choose best, latest, healthy or a step, of 0, 4, 8", error)
     error = ganzoo("interpolate", "dcgan-fashion-mnist", "--checkpoint", "best", status=1).stderr
     assert "only the folder of a run has several checkpoints" in error
 

@@ -40,8 +40,8 @@ def load_generator(name: str | Path, weights: str = "ema", checkpoint: str | Non
     from zoo import networks
 
     opened = open_checkpoint(resolve.resolve(name, checkpoint))
-    if opened.info.get("step") == 0:
-        logger.warning(f"{opened.path} is of step 0: what training began with, and no result of it")
+    if opened.info.get("step") == 0 and not resolve.is_run(name):  # of a run, the choice says so
+        logger.warning(f"{opened.path} is of step 0, the start of a run, which training has not touched")
     model = networks.build_generator(opened.recipe, precision="float32")
     assign(by_path(model.variables), _weights(opened, weights), "generator")
     return Generator(model, opened.recipe, opened.info, weights, resolve.public(name, opened.path))
@@ -76,9 +76,7 @@ class Generator:
         ((4, 32, 32, 1), 32)
     """
 
-    def __init__(
-        self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema", name: str = ""
-    ) -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema", name: str = "") -> None:
         from zoo import backend, networks
 
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights

@@ -43,7 +43,7 @@ def info_problem(info: dict[str, Any]) -> str:
     """Why this is not the content of a ganzoo.json; nothing if it is."""
     try:
         files = convert(info, Info).files
-    except (ValidationError, RecursionError) as error:
+    except (ValidationError, RecursionError, UnicodeError) as error:  # the last: half a character, \\ud800
         return str(error) or type(error).__name__
     wrong = [name for name, file in files.items() if not _is_name(name) or file.bytes > largest(name)]
     return f"no file of a checkpoint: {wrong[0]!r}" if wrong else ""

@@ -56,9 +56,8 @@ def resolve(name: str | Path, which: str | None = None) -> Path:
             for something else than a run.
     """
     name = str(name)
-    folder = _resolve_run(name, "best" if which is None else which)
-    if folder is not None:
-        return folder
+    if is_run(name):
+        return _choose(name, "best" if which is None else which)
     if which is not None:
         raise ZooError(
             f"only the folder of a run has several checkpoints to choose from; leave the choice out. "
@@ -97,12 +96,14 @@ def resolve(name: str | Path, which: str | None = None) -> Path:
     raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, list_checkpoints())} Received: {name!r}")
 
 
-def _resolve_run(name: str, which: str) -> Path | None:
-    """The checkpoint of a run, or None if the name is no run's."""
-    if name in shipped() or is_address(name) or os.path.isfile(Path(name, "ganzoo.json")):
-        return None
-    if not os.path.isdir(Path(name, "checkpoints")):  # unlike Path's own, never an OSError
-        return None
+def is_run(name: str | Path) -> bool:
+    """Whether a name is the folder of a run."""
+    if str(name) in shipped() or is_address(name) or os.path.isfile(Path(name, "ganzoo.json")):
+        return False
+    return os.path.isdir(Path(name, "checkpoints"))  # unlike Path's own, never an OSError
+
+
+def _choose(name: str, which: str) -> Path:
     from zoo.checkpoints.run import Run
 
     folder = Run(Path(name)).choose(which)

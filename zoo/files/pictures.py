@@ -37,7 +37,7 @@ def png(picture: Image.Image, about: dict[str, Any] | None = None) -> bytes:
 
 
 def text_chunks(about: dict[str, Any], before: PngInfo | None = None) -> PngInfo:
-    """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0", after `before`."""
+    """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0"."""
     chunks = PngInfo()
     chunks.chunks += before.chunks if before else []
     for key, value in about.items():
