@@ -60,12 +60,16 @@ class Hub:
         changed: {file: content} that is sent in place of the file's own.
         claimed: {file: bytes} that the tree says it has.
         ill: every answer is 503; full: uploads are refused.
+        answers: {part of a path: a function of the handler that answers in place of the Hub}.
+        headers: {file: headers} that are sent in place of the file's own when its size and digest are asked for.
+        gone: set when the server stops, for answers that wait.
     """
 
     def __init__(self):
         self.repositories, self.tokens = {}, {"writer": {"org"}, "reader": set()}
         self.requests, self.ranges, self.ill, self.full = [], [], False, False
         self.cut, self.changed, self.claimed, self.stored = {}, {}, {}, {}
+        self.answers, self.headers, self.gone = {}, {}, threading.Event()
 
     def __enter__(self):
         self.server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
@@ -78,6 +82,7 @@ class Hub:
         self.stop()
 
     def stop(self):
+        self.gone.set()
         if self.thread.is_alive():
             self.server.shutdown()
             self.thread.join()
@@ -131,8 +136,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.hub.ill:
                 raise Refused(503, "")
-            parts = [unquote(part) for part in self.path.strip("/").split("/")]
-            self.route(parts)
+            for part, answer in self.hub.answers.items():
+                if part in self.path:
+                    return answer(self)
+            self.route([unquote(part) for part in self.path.strip("/").split("/")])
         except Refused as refused:
             status, code = refused.args
             self.send(status, {"error": code}, {"X-Error-Code": code} if code else {})
@@ -283,7 +290,7 @@ class Handler(BaseHTTPRequestHandler):
         content = repository.tree(commit)[file]
         digest = oid(file, content)
         if not file.endswith(LFS):
-            return self.send_content(file, content, headers | {"ETag": f'"{digest}"'})
+            return self.send_content(file, content, headers | {"ETag": f'"{digest}"'} | self.hub.headers.get(file, {}))
         self.hub.stored[digest] = content
         size = self.hub.claimed.get(file, len(content))
         return self.send(
@@ -294,7 +301,8 @@ class Handler(BaseHTTPRequestHandler):
                 "X-Linked-ETag": f'"{digest}"',
                 "X-Linked-Size": str(size),
                 "Location": f"{self.hub.cdn}/cdn/{file}/{digest}",
-            },
+            }
+            | self.hub.headers.get(file, {}),
         )
 
     def send_content(self, name, content, headers=None):

@@ -1,10 +1,16 @@
 """Checkpoints: what was saved is read again, and nothing else is."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
+import resource
+import shlex
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +21,7 @@ from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, generator, resolve
 from zoo.checkpoints.run import Run
-from zoo.files import pictures
+from zoo.files import atomic, pictures
 from zoo.networks.parts.variables import assign, by_path
 
 TINY = {"model.latent_dim": 4, "model.g_channels": 2, "model.d_channels": 2}
@@ -233,6 +239,84 @@ def test_a_broken_ganzoo_json_is_refused_in_one_line(text, folder):
     assert_refused(r"ganzoo\.json", checkpoint.open_checkpoint, folder)
 
 
+FORMS = {
+    "images": ["many", 1.5, -1, True, 10**30, [], {"a": 1}],
+    "step": ["first", 0.5, -1, [[]]],
+    "kid": ["near", [], True],
+    "healthy": ["yes", 1, None],
+    "data": [None, 7, [], {"images": "many"}, {"fingerprint": 7}, {"source": []}],
+    "training": [7, "long", []],
+    "parameters": [None, [], {"generator": "many"}],
+    "versions": [None, {"keras": 3}],
+    "device": [7],
+    "name": [7, []],
+    "license": [{}],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in FORMS.items() for value in values], ids=str)
+def test_a_ganzoo_json_of_another_form_is_refused_in_one_line(key, value, folder):
+    """What other rooms read has its type, so that none of them meets a TypeError or a KeyError."""
+    info = json.loads((folder / "ganzoo.json").read_text()) | {key: value}
+    (folder / "ganzoo.json").write_text(json.dumps(info))
+    assert_refused(r"ganzoo\.json is not what this version writes .*saved", checkpoint.open_checkpoint, folder)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"sha256": "\x1b[31m" + "0" * 59}, {"sha256": "0" * 63}, {"sha256": "\ud800"}, {"bytes": True}, {}]
+)
+def test_a_listed_file_has_a_size_and_a_digest(entry, folder):
+    info = json.loads((folder / "ganzoo.json").read_text())
+    info["files"]["samples.png"] = entry and info["files"]["samples.png"] | entry
+    (folder / "ganzoo.json").write_text(json.dumps(info))
+    assert_refused(r"ganzoo\.json is not what this version writes", checkpoint.open_checkpoint, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000, b"1" + b"0" * 5_000])
+def test_a_json_file_of_a_checkpoint_is_an_object(content, folder):
+    checkpoint.renew(folder, {"evaluation.json": b'{"scores": 1}'})
+    assert checkpoint.open_checkpoint(folder).document("evaluation.json") == {"scores": 1}
+    checkpoint.renew(folder, {"evaluation.json": content})
+    opened = checkpoint.open_checkpoint(folder)
+    assert_refused(r"evaluation\.json is corrupt .*saved", opened.document, "evaluation.json")
+
+
+def test_the_recipe_that_is_used_is_the_one_that_was_checked(folder, monkeypatch):
+    """A racing writer changes the file right after it was compared with its digest."""
+    checked = checkpoint._content
+
+    def check_then_change(path, info, file):
+        content = checked(path, info, file)
+        (path / file).write_bytes(content.replace(b"seed = 0", b"seed = 7"))
+        return content
+
+    monkeypatch.setattr(checkpoint, "_content", check_then_change)
+    assert checkpoint.open_checkpoint(folder).recipe.seed == 0
+    assert b"seed = 7" in (folder / "recipe.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 49_000 + " = 1",
+        ("a" + ".a" * 4_900 + '."\u2028".') * 10 + "a = 1",
+        "\n".join("a" * n + ".a" * 190 + " = 1" for n in range(1, 200)),
+        "[" + "a." * 190 + "a]\n" + "\n".join("b" * n + ".a" * 190 + " = 1" for n in range(1, 200)),
+        "a = " + "{a = " * 15_000,
+        "a = " + "[" * 90_000,
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_recipe_of_great_depth_takes_no_time(text, folder):
+    """98 KB of dots took a minute and 9 GB."""
+    (folder / "recipe.toml").write_text(text, "utf-8")
+    sign(folder)
+    start, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_refused(None, checkpoint.open_checkpoint, folder)
+    assert time.process_time() - start < 2  # seconds
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024 < 200  # MiB
+
+
 def test_a_huge_or_binary_ganzoo_json_is_refused_in_one_line(folder):
     for content in (b"\xff\xfe{}", b" " * 20_000_000):
         (folder / "ganzoo.json").write_bytes(content)
@@ -262,13 +346,15 @@ def test_a_broken_recipe_is_refused_in_one_line(text, recipe, folder):
     assert_refused(None, checkpoint.open_checkpoint, folder)
 
 
-def test_a_run_with_a_broken_checkpoint_is_refused_in_one_line(folder, tmp_path):
+def test_a_run_with_a_broken_checkpoint_names_it_and_takes_another(folder, tmp_path, said):
     run = Run(tmp_path / "run")
     for step in (1, 2):
         shutil.copytree(folder, run.checkpoint_path(step))
     for text in ("", "[]", '{"format": 1, "files": {}, "kid": "near"}'):
         (run.checkpoint_path(1) / "ganzoo.json").write_text(text)
-        assert_refused("step-000000001", resolve.resolve, run.path)
+        said.clear()
+        assert resolve.resolve(run.path) == run.checkpoint_path(2)
+        assert "step-000000001 is damaged and left out (ganzoo.json is" in said[0]
 
 
 def test_the_difference_is_complete_up_to_a_bound(models):
@@ -298,6 +384,7 @@ def test_two_variables_of_one_path_are_refused(models):
     assert_refused("same path", by_path, 2 * models["generator"].variables[:1])
 
 
+@pytest.mark.parametrize("exchanging", [True, False])
 @pytest.mark.parametrize(
     ("where", "name", "call"),
     [
@@ -309,7 +396,10 @@ def test_two_variables_of_one_path_are_refused(models):
         (os, "replace", 2),
     ],
 )
-def test_the_old_checkpoint_survives_a_failing_save(where, name, call, recipe, tensors, folder, monkeypatch):
+def test_the_old_checkpoint_survives_a_failing_save(
+    where, name, call, exchanging, recipe, tensors, folder, monkeypatch
+):
+    """Where two folders cannot change places at once, they are renamed one after the other."""
     original, calls = getattr(where, name), []
 
     def full(*arguments, **options):
@@ -318,13 +408,67 @@ def test_the_old_checkpoint_survives_a_failing_save(where, name, call, recipe, t
             raise OSError(28, "No space left on device")
         return original(*arguments, **options)
 
+    if name == "replace" and exchanging:
+        pytest.skip("nothing is renamed")
     with monkeypatch.context() as patch:
         patch.setattr(where, name, full)
-        with pytest.raises(OSError, match="No space left"):
-            checkpoint.save(folder, recipe, tensors, {"images": 1})
+        patch.setattr(atomic, "exchange", atomic.exchange if exchanging else lambda a, b: False)
+        assert_refused("No space left.*make room.*saved", checkpoint.save, folder, recipe, tensors, {"images": 1})
     assert checkpoint.open_checkpoint(folder).info["images"] == 640
     assert generator.load_generator(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["saved"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from zoo.checkpoints import checkpoint
+from zoo.files import atomic
+
+moment, how, path = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+if how == "renaming":
+    atomic.exchange = lambda a, b: False
+
+def die(event, arguments, count=[0]):
+    if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"):
+        count[0] += 1
+        if count[0] == moment:
+            os.kill(os.getpid(), 9)
+
+sys.addaudithook(die)
+checkpoint.renew(path, {"evaluation.json": b"{}"})
+print("done")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["exchanging", "renaming"])
+def test_a_checkpoint_whose_renewal_is_killed_is_there_or_is_named(how, folder):
+    before = (folder / "ganzoo.json").read_bytes()
+    lost = 0
+    for moment in itertools.count(1):
+        code = [sys.executable, "-c", KILLED, str(moment), how, str(folder)]
+        done = subprocess.run(code, capture_output=True, text=True).returncode == 0
+        try:
+            opened = checkpoint.open_checkpoint(resolve.resolve(folder))
+            assert opened.info["images"] == 640
+        except ValueError as error:
+            lost += 1
+            assert re.search("was killed; the old one is whole: mv ", str(error))
+            shutil.move(shlex.split(str(error).partition("whole: ")[2].partition(". Received")[0])[1], folder)
+            assert (folder / "ganzoo.json").read_bytes() == before
+        if done:
+            break
+    assert moment > 20
+    assert (lost > 0) == (how == "renaming")
+
+
+def test_what_is_left_of_a_killed_renewal_is_named(folder, monkeypatch):
+    """Without an exchange there is a moment between two renames; a process killed there cleans nothing up."""
+    killed = folder.parent / f"{atomic.PARTIAL}saved-x"
+    killed.mkdir()
+    folder.rename(killed / "old")
+    assert_refused(f"the old one is whole: mv {killed}/old {folder}", resolve.resolve, folder)
 
 
 def test_a_save_replaces_the_old_checkpoint(recipe, folder):

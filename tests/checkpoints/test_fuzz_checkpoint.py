@@ -11,9 +11,12 @@ import resource
 import shutil
 import struct
 import sys
+import time
 
 import numpy as np
 import pytest
+import tomli_w
+from click.testing import CliRunner
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
@@ -21,14 +24,26 @@ from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.generator import load_generator
+from zoo.cli import main
+from zoo.files import pictures
 from zoo.networks.parts.variables import by_path
 from zoo.training import estimate
 
-MUTATIONS = 2_100
 BUILT_ANEW = 100  # the others reuse the network that was built for the same recipe, and one in ten of them draws
-MEMORY = 300 * 2**20  # bytes by which all of them together may raise the process's peak
+MEMORY = 500 * 2**20  # bytes by which all of them together may raise the process's peak
+SECONDS = 2.0  # of processor time, for each
 TINY = {"model.latent_dim": 4, "model.g_channels": 2, "model.d_channels": 2}
-FILES = ("ganzoo.json", "recipe.toml", "generator.safetensors", "discriminator.safetensors", "samples.png")
+FILES = (
+    "ganzoo.json",
+    "recipe.toml",
+    "generator.safetensors",
+    "discriminator.safetensors",
+    "samples.png",
+    "evaluation.json",
+    "evidence.json",
+    "worst.png",
+)
+DOCUMENTS = ("ganzoo.json", "evaluation.json", "evidence.json")
 ENDING = re.compile(r"[^\n]+ Received: [^\n]+")
 
 JUNK = (
@@ -133,7 +148,39 @@ def damaged(value, rng):
 
 
 def change_json(contents, rng):
-    contents["ganzoo.json"] = json.dumps(damaged(json.loads(contents["ganzoo.json"]), rng)).encode()
+    """One or two values of ganzoo.json or of what was measured."""
+    name = pick(rng, DOCUMENTS)
+    for _ in range(rng.integers(1, 3)):
+        contents[name] = json.dumps(damaged(json.loads(contents[name]), rng)).encode()
+
+
+def change_form(contents, rng):
+    """Another document altogether: deep, long, of another type, or no JSON."""
+    contents[pick(rng, DOCUMENTS)] = pick(
+        rng,
+        (
+            b"[" * 100_000,
+            b'{"a":' * 50_000,
+            b"{" + b" " * 900_000 + b"}",
+            b"1" + b"0" * 100_000,
+            b'"\\ud800"',
+            b"\xff\xfe{}",
+            b"NaN",
+            b"[]",
+            b"{}",
+            b"",
+            json.dumps({"x": "y" * 900_000}).encode(),
+        ),
+    )
+
+
+def change_depth(contents, rng):
+    """A recipe of dots, brackets or quotes in great number."""
+    count = int(pick(rng, (150, 2_000, 45_000)))
+    line = pick(
+        rng, ("a" + ".a" * count + " = 1", "[" + "a." * count + "a]", "a = " + "[" * count, "a = " + "{a = " * 9)
+    )
+    contents["recipe.toml"] = pick(rng, (line.encode(), contents["recipe.toml"] + b"\n" + line.encode()))
 
 
 def change_toml(contents, rng):
@@ -261,6 +308,8 @@ def change_kind(contents, rng):
 MUTATORS = (
     change_bytes,
     change_json,
+    change_form,
+    change_depth,
     change_toml,
     change_size,
     change_header,
@@ -300,8 +349,13 @@ def contents(tensors, tmp_path_factory):
         tmp_path_factory.mktemp("sound") / "sound",
         recipe,
         tensors | {"discriminator": checkpoint.half(tensors["discriminator"])},
-        {"images": 640, "data": {"source": "tfds:fashion_mnist", "images": 60_000}},
-        {"samples.png": b"\x89PNG and so on"},
+        {"images": 640, "step": 20, "kid": 0.1, "data": {"source": "tfds:fashion_mnist", "images": 60_000}},
+        {
+            "samples.png": b"\x89PNG and so on",
+            "worst.png": pictures.png(pictures.grid(np.zeros((4, 8, 8, 1), np.uint8))),
+            "evaluation.json": json.dumps({"format": 1, "scores": {"FD": {"mean": 1.5, "spread": None}}}).encode(),
+            "evidence.json": json.dumps({"checkpoint": {"images": 640}, "classes": ["a", "b"]}).encode(),
+        },
     )
     return {name: (folder / name).read_bytes() for name in FILES}
 
@@ -337,7 +391,17 @@ def test_what_is_sound_loads(contents, tensors, tmp_path):
 
 
 def test_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
-    build, built, watch = networks.build, {}, Watch(tmp_path)
+    fuzz(range(660), contents, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
+    fuzz(range(10_000), contents, tmp_path, monkeypatch)
+
+
+def fuzz(seeds, contents, tmp_path, monkeypatch):
+    """Opens a folder for each seed: all of it is read, or it is refused in one line, soon, in little memory."""
+    build, built, watch = networks.build_generator, {}, Watch(tmp_path)
 
     def build_once(recipe, precision=None):
         key = (recipe.model, recipe.data.resolution, recipe.data.channels, recipe.seed)
@@ -345,31 +409,29 @@ def test_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
             built[key] = build(recipe, precision)
         return built[key]
 
-    monkeypatch.setattr(networks, "build", build_once)
+    monkeypatch.setattr(networks, "build_generator", build_once)
     outside = tmp_path / "outside"
     outside.write_text("outside")
     loaded, failures, reached = 0, [], set()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for seed in range(MUTATIONS):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         mutator, mutated = MUTATORS[seed % len(MUTATORS)], dict(contents)
         change = mutator(mutated, rng)
         folder = written(signed(mutated) if rng.random() < 0.8 else mutated, tmp_path / "mutated", change)
-        watch.folder = str(folder)
+        watch.folder, start = str(folder), time.process_time()
         try:
-            generator, opened = load_generator(folder), checkpoint.open_checkpoint(folder)
-            opened.arrays("discriminator")
-            opened.content("samples.png")
+            read(folder, draw=seed < BUILT_ANEW or seed % 10 == 0)
             loaded += 1
-            if seed < BUILT_ANEW or seed % 10 == 0:
-                size, channels = generator.recipe.data.resolution, generator.recipe.data.channels
-                assert generator.sample(1).shape == (1, size, size, channels)
         except ValueError as error:
             reached.add(re.sub(r"[^a-z ]", "", str(error))[:30])
-            if not ENDING.fullmatch(str(error)):
+            if not ENDING.fullmatch(str(error)) or not str(error).isprintable():
                 failures.append(f"{seed}: {str(error)[:500]!r}")
         except Exception as error:
             failures.append(f"{seed}: {error!r}"[:500])
+        spent = time.process_time() - start
+        if spent > SECONDS:
+            failures.append(f"{seed}: {spent:.1f} s in {mutator.__name__}")
         watch.folder = None
         shutil.rmtree(folder)
     assert not failures, "\n".join(failures)
@@ -377,8 +439,22 @@ def test_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outside"]
     assert outside.read_text() == "outside"
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024 < MEMORY
-    assert MUTATIONS // 20 < loaded < MUTATIONS // 2
-    assert len(reached) > 30  # different errors: the mutations get far
+    assert len(seeds) // 20 < loaded < len(seeds) // 2
+    assert len(reached) > 25  # different errors: the mutations get far
+
+
+def read(folder, draw):
+    """All that is read of a folder: shown, loaded, drawn, and every file that it lists."""
+    shown = CliRunner().invoke(main, ["show", str(folder)])
+    assert isinstance(shown.exception, SystemExit | None), repr(shown.exception)
+    assert all(line.isprintable() for line in shown.output.split("\n"))
+    generator, opened = load_generator(folder), checkpoint.open_checkpoint(folder)
+    opened.arrays("discriminator")
+    for file in opened.info["files"]:
+        opened.document(file) if file in DOCUMENTS else opened.content(file)
+    if draw:
+        size, channels = generator.recipe.data.resolution, generator.recipe.data.channels
+        assert generator.sample(1).shape == (1, size, size, channels)
 
 
 @pytest.mark.parametrize(
@@ -400,10 +476,16 @@ def test_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
     ids=str,
 )
 def test_an_oversized_recipe_is_refused_before_anything_is_built(changes, contents, tensors, tmp_path, monkeypatch):
-    recipe = recipes.load("dcgan-fashion-mnist").replace(**TINY | changes)
-    folder = checkpoint.save(tmp_path / "saved", recipe, tensors, {})
-    monkeypatch.setattr(networks, "build", lambda *arguments, **options: pytest.fail("a network was built"))
-    with pytest.raises(ValueError, match=r"builds a .* of [\d,]+ to [\d,]+ weights|is at most") as caught:
+    values = recipes.load("dcgan-fashion-mnist").replace(**TINY).to_dict()
+    if changes.get("model.network") == "stylegan-lite":
+        values["model"] |= {"mapping_layers": 2, "style_mixing": 0.5}
+    for key, value in changes.items():
+        table, _, name = key.partition(".")
+        values[table][name] = value
+    folder = written(signed(contents | {"recipe.toml": tomli_w.dumps(values).encode()}), tmp_path / "saved")
+    for build in ("build", "build_generator"):
+        monkeypatch.setattr(networks, build, lambda *arguments, **options: pytest.fail("a network was built"))
+    with pytest.raises(ValueError, match=r"builds a .* of [\d,]+ to [\d,]+ weights|be at most|below 1e18") as caught:
         load_generator(folder)
     assert ENDING.fullmatch(str(caught.value))
 
@@ -441,10 +523,10 @@ def test_a_file_far_larger_than_the_network_is_refused_before_it_is_read(content
 )
 def test_the_least_weights_are_no_more_than_a_network_has(name, size, tmp_path):
     recipe = recipes.load(name).replace(**{f"model.{key}": value for key, value in size.items()})
-    least = checkpoint.least_weights(recipe)
+    least = recipe.model.least_weights(recipe.data.resolution)
     for model in networks.build(recipe):
         count = estimate.parameters(model)
-        assert least[model.name] <= count <= 20 * least[model.name] + checkpoint.UNASKED_WEIGHTS / 2
+        assert least[model.name] <= count <= 20 * least[model.name] + checkpoint.SMALL_NETWORK / 2
         assert size["g_channels"] < 24 or count <= 20 * least[model.name]
 
 

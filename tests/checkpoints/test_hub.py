@@ -1,12 +1,15 @@
 """The Hub: the real client of huggingface_hub, over HTTP, against a server on loopback."""
 
+import gzip
 import hashlib
 import os
 import re
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
+import huggingface_hub
 import numpy as np
 import pytest
 import yaml
@@ -17,7 +20,7 @@ from huggingface_hub import close_session, constants
 import zoo
 from zoo import networks
 from zoo import recipe as recipes
-from zoo.checkpoints import checkpoint, huggingface, resolve
+from zoo.checkpoints import checkpoint, guard, huggingface, resolve
 from zoo.checkpoints.run import Run
 from zoo.cli import main
 from zoo.networks.parts.variables import by_path
@@ -40,6 +43,7 @@ TINY = {
     "log.checkpoint_every_images": 16,
     "log.kid_images": 0,
 }
+LISTS = pytest.mark.skipif(int(huggingface_hub.__version__.partition(".")[0]) < 2, reason="asks for no tree of files")
 OURS = {"ganzoo.json", "recipe.toml", "generator.safetensors", "discriminator.safetensors", "samples.png", "README.md"}
 KERAS = {"config.json", "metadata.json", "model.weights.h5"}
 NAME = "hf://org/name"
@@ -352,31 +356,279 @@ def test_a_wrong_digest_is_refused_and_pulled_again(published, files, saved):
     assert_same_images(NAME, saved)
 
 
-def test_without_the_hub_the_cache_is_used_and_a_line_says_so(published, saved, capfd, monkeypatch):
+def test_without_the_hub_the_cache_is_used_and_a_line_says_so(published, saved, said, monkeypatch):
     commit = resolve.resolve(NAME).name
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    capfd.readouterr()
     assert_same_images(NAME, saved)
-    assert capfd.readouterr().err == (
-        f"the Hub cannot be reached (HF_HUB_OFFLINE is set); {NAME} comes from the cache, commit {commit[:12]}\n"
-    )
+    assert said == [
+        f"the Hub cannot be reached (HF_HUB_OFFLINE is set); {NAME} comes from the cache, commit {commit[:12]}"
+    ]
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
     published.stop()
     assert_same_images(NAME, saved)
-    said = capfd.readouterr().err
-    assert re.fullmatch(rf"the Hub cannot be reached \(.*refused\); {NAME} comes from the cache, .*\n", said), said
+    assert re.fullmatch(rf"the Hub cannot be reached \(.*refused\); {NAME} comes from the cache, .*", said[1])
     assert_same_images(f"{NAME}@{commit}", saved)
     refused("cannot be reached .* no whole copy; try again with a connection", zoo.load_generator, "hf://org/other")
     refused("cannot be reached .*refused", push, saved, "org/name")
 
 
-def test_a_hub_that_is_ill_is_a_hub_that_is_gone(published, saved, capfd, monkeypatch):
+def test_a_commit_in_the_cache_asks_nobody(published, saved, said):
+    commit = resolve.resolve(NAME).name
+    published.requests.clear()
+    assert_same_images(f"{NAME}@{commit}", saved)
+    assert (published.requests, said) == ([], [])
+
+
+def test_a_hub_that_is_ill_is_a_hub_that_is_gone(published, saved, said, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     resolve.resolve(NAME)
     published.ill = True
     assert_same_images(NAME, saved)
-    assert "the Hub cannot be reached (status 503)" in capfd.readouterr().err
+    assert "the Hub cannot be reached (status 503)" in said[0]
+
+
+# Servers that are slow, endless, odd or hostile
+
+
+@pytest.fixture
+def hasty(published, monkeypatch):
+    """The server, and limits that are short."""
+    monkeypatch.setattr(guard, "SILENCE", 0.4)
+    monkeypatch.setattr(guard, "PATIENCE", 2.0)
+    monkeypatch.setattr(guard, "SLOWEST", 100_000)
+    monkeypatch.setattr(guard, "LARGEST_ANSWER", 200_000)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    yield published
+    published.gone.set()
+
+
+def too_many_requests(handler):
+    handler.send(429, {}, {"Retry-After": "100000"})
+
+
+def rate_limit(handler):
+    handler.send(429, {}, {"RateLimit": '"api";r=0;t=100000'})
+
+
+def nothing(handler):
+    handler.hub.gone.wait(20)
+
+
+def drip(handler):
+    """A byte now and then, of a body."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    while not handler.hub.gone.wait(0.1):
+        handler.wfile.write(b" ")
+
+
+def drip_headers(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not handler.hub.gone.wait(0.1):
+        handler.wfile.write(b"x")
+
+
+def endless(handler):
+    """A body without a length."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
+    while not handler.hub.gone.is_set():
+        handler.wfile.write(bytes(2**16))
+
+
+def endless_questions(handler):
+    """The same, of what the client reads as JSON; a size and a digest are asked for without a body."""
+    return handler.send(200, {}) if handler.command == "HEAD" else endless(handler)
+
+
+@pytest.mark.parametrize(
+    "answer", [too_many_requests, rate_limit, nothing, drip, drip_headers], ids=lambda answer: answer.__name__
+)
+@pytest.mark.parametrize("part", ["/api/models", "/cdn/generator", pytest.param("/tree/", marks=pytest.mark.slow)])
+def test_a_hub_that_is_too_slow_is_a_hub_that_is_gone(part, answer, hasty, saved, files, said):
+    """Nobody waits for long: the cache is used, or one line says why not."""
+    resolve.resolve(NAME)
+    hasty.repositories["org/name"].commit({"README.md": b"other", "generator.safetensors": bytes(100_000)})
+    hasty.answers[part] = answer
+    start = time.monotonic()
+    assert_same_images(NAME, saved)
+    assert time.monotonic() - start < 10
+    assert re.search(r"cannot be reached \(.*comes from the cache", said[-1])
+
+    hasty.repositories["org/other"] = Repository()
+    hasty.repositories["org/other"].commit(files)
+    start = time.monotonic()
+    refused("cannot be reached .* no whole copy", resolve.resolve, "hf://org/other")
+    assert time.monotonic() - start < 10
+
+
+def test_a_busy_hub_is_waited_for_a_little(hasty, saved, monkeypatch):
+    waited = []
+    monkeypatch.setattr("time.sleep", waited.append)
+
+    def once(handler):
+        del handler.hub.answers["/api/models"]
+        handler.send(429, {}, {"Retry-After": "3"})
+
+    hasty.answers["/api/models"] = once
+    assert_same_images(NAME, saved)
+    assert waited == [4.0]  # one second more than it said
+
+
+def on_disk(folder):
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_no_more_is_written_than_was_announced(hasty, tmp_path):
+    hasty.answers["/cdn/generator"] = endless
+    refused("sends more than it announced", resolve.resolve, NAME)
+    assert on_disk(tmp_path / "hub") < 600_000  # bytes; without the limit, as much as the disk holds
+    hasty.answers = {"/api/models": endless_questions}
+    refused("sends more than it announced", resolve.resolve, NAME)
+
+
+def test_a_file_without_a_size_is_not_fetched(hasty):
+    def no_size(handler):
+        return endless(handler) if handler.command == "GET" else handler.send_response_only(200) or plain(handler)
+
+    def plain(handler):
+        for name, text in {"X-Repo-Commit": "0" * 40, "ETag": '"abc"', "Connection": "close"}.items():
+            handler.send_header(name, text)
+        handler.end_headers()
+        handler.close_connection = True
+
+    hasty.answers["/resolve/"] = no_size
+    refused("a size that is not told.*nothing was fetched|not have a Content-Length", resolve.resolve, NAME)
+
+
+def test_what_is_packed_is_refused_before_it_is_unpacked(hasty, tmp_path):
+    content = gzip.compress(bytes(10**8))
+
+    def bomb(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    hasty.answers["/cdn/generator"] = bomb
+    refused("encoded as gzip, which was not asked for", resolve.resolve, NAME)
+    assert on_disk(tmp_path / "hub") < 600_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b"null",
+        b"7",
+        b"[]",
+        b"{}",
+        b'"text"',
+        b'[{"type": "file"}]',
+        b'[{"type": "file", "path": 7, "oid": "", "size": "many"}]',
+        b'{"id": 7, "sha": null, "siblings": 3}',
+        b'{"error": "\\u001b[31mred\\u202e"}',
+    ],
+    ids=lambda answer: repr(answer[:30]),
+)
+@pytest.mark.parametrize("part", ["/api/models", pytest.param("/tree/", marks=LISTS)])
+def test_an_odd_answer_is_one_line(part, answer, hasty):
+    def odd(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(answer)))
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    hasty.answers[part] = odd
+    refused("no answer that the Hub gives|cannot be read|refused|no ganzoo.json", resolve.resolve, NAME)
+
+
+@pytest.mark.parametrize("status", [400, 418, 451, 500])
+def test_what_a_server_says_reaches_no_terminal(status, hasty, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    words = {"error": "\x1b[31mred\x9b\u202e" + "long " * 10_000}
+    hasty.answers["/api/models"] = lambda handler: handler.send(status, words, {"X-Error-Message": "\x1b[31mred"})
+    with pytest.raises(ValueError, match="org/name") as caught:
+        resolve.resolve(NAME)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("file", "headers"),
+    [
+        ("recipe.toml", {"ETag": '"../../../../outside"'}),
+        ("recipe.toml", {"ETag": '"/tmp/outside"'}),
+        ("recipe.toml", {"ETag": '".."'}),
+        ("recipe.toml", {"X-Repo-Commit": "../../../outside"}),
+        ("generator.safetensors", {"X-Linked-ETag": '"../../../../outside"'}),
+        ("generator.safetensors", {"X-Xet-Hash": "../../outside"}),
+    ],
+    ids=str,
+)
+def test_an_answer_that_names_files_elsewhere_is_refused(file, headers, hasty, tmp_path):
+    hasty.headers[file] = headers
+    refused("is no name of a file: .*nothing was fetched", resolve.resolve, NAME)
+    assert not list(tmp_path.rglob("outside*"))
+
+
+@pytest.mark.parametrize("key", ["sha", pytest.param("oid", marks=LISTS), pytest.param("lfs", marks=LISTS)])
+def test_a_listing_that_names_files_elsewhere_is_refused(key, hasty, tmp_path):
+    entry = {"type": "file", "path": "ganzoo.json", "size": 7, "oid": "0" * 40}
+    lfs = {"oid": "../../outside", "size": 7, "pointerSize": 130}
+    content = {
+        "oid": [entry | {"oid": "../../outside"}],
+        "lfs": [entry | {"lfs": lfs}],
+        "sha": {"sha": "../../outside"},
+    }
+    part = "/api/models" if key == "sha" else "/tree/"
+    hasty.answers[part] = lambda handler: handler.send(200, content[key])
+    refused("is no digest: ../../outside", resolve.resolve, NAME)
+    assert not list(tmp_path.rglob("outside*"))
+
+
+def test_a_full_disk_says_what_to_do(hasty, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    refused("the disk is full; make room, or set HF_HOME", resolve.resolve, NAME)
+
+
+def test_the_client_is_left_as_it_was(hasty):
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    def mine():
+        return _http.default_client_factory()
+
+    set_client_factory(mine)
+    xet = constants.HF_HUB_DISABLE_XET
+    hasty.answers["/api/models"] = too_many_requests
+    with pytest.raises(ValueError, match="100,000 seconds"):
+        resolve.resolve(NAME)
+    assert _http._GLOBAL_CLIENT_FACTORY is mine
+    assert xet == constants.HF_HUB_DISABLE_XET
+    set_client_factory(_http.default_client_factory)
+
+
+@pytest.mark.parametrize("answer", [too_many_requests, nothing, drip_headers], ids=lambda answer: answer.__name__)
+def test_a_push_to_a_hub_that_is_too_slow_ends(answer, hasty, saved, monkeypatch):
+    monkeypatch.setattr("zoo.publish.push.COMMIT_SECONDS", 0.4)
+    for part in ("/api/models", "/commit/"):
+        hasty.answers = {part: answer}
+        start = time.monotonic()
+        refused("cannot be reached", push, saved, "org/new")
+        assert time.monotonic() - start < 10
 
 
 # Pull, released names, commands

@@ -214,7 +214,7 @@ def test_show_takes_any_words_in_ganzoo_json(here):
 
 def test_sample_draws_a_grid(saved, here):
     result = succeeds("sample", saved, "-n", "5", "--scale", "2", "-o", "new/grid.png")
-    assert result.stdout == "wrote 5 images to new/grid.png\n"
+    assert result.stdout == "wrote 5 images to new/grid.png, from saved, step 10\n"
     assert result.stderr == ""
     with Image.open("new/grid.png") as picture:
         assert picture.size == (3 * 64, 2 * 64)
@@ -236,14 +236,14 @@ def test_sample_fills_an_npz_file_or_a_folder(saved, here):
         images = archive["images"]
     np.testing.assert_array_equal(images, zoo.load_generator(saved).sample(70, seed=3))
     files = sorted((here / "images").iterdir())
-    assert [file.name for file in files] == [f"{index:02d}.png" for index in range(70)]
+    assert [file.name for file in files] == [f"{index:06d}.png" for index in range(70)]
     np.testing.assert_array_equal([np.asarray(Image.open(file)) for file in files], images[..., 0])
 
 
 def test_sample_works_in_a_process_of_its_own_and_says_nothing_else(saved, tmp_path):
     done = process("sample", saved, "-n", "4", "-o", tmp_path / "grid.png")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"wrote 4 images to {tmp_path / 'grid.png'}\n"
+    assert done.stdout == f"wrote 4 images to {tmp_path / 'grid.png'}, from saved, step 10\n"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_sample_wants_sensible_numbers(options, saved, here, no_backend):
         ("sample", "file/grid.png", "can be written there"),
         ("sample", "file/images.npz", "can be written there"),
         ("sample", "file/images/", "can be written there"),
-        ("sample", "file", "is a file"),
+        ("sample", "file", "something already"),
         ("sample", "folder.png", "folder of that name"),
         ("sample", "folder.npz", "folder of that name"),
         ("interpolate", "walk.jpg", r"\.gif or \.png"),
@@ -322,7 +322,7 @@ def test_dcgan_has_no_truncation(saved, here):
 
 def test_interpolate_makes_an_animation_or_a_sheet(saved, here):
     result = succeeds("interpolate", saved, "--steps", "10", "--stops", "3")
-    assert result.stdout == "wrote 10 steps to walk.gif\n"
+    assert result.stdout == "wrote 10 steps to walk.gif, from saved, step 10\n"
     with Image.open("walk.gif") as animation:
         assert (animation.n_frames, animation.size) == (10, (4 * 32, 4 * 32))
     succeeds("interpolate", saved, "--steps", "10", "--stops", "3", "--scale", "1", "-o", "walk.png")

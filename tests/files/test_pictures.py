@@ -1,13 +1,20 @@
 """Pictures and the files that samples go to."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo.cli import samples
 from zoo.files import pictures
+
+ABOUT = {"checkpoint": "mine", "step": 12, "seed": 3, "truncation": 0.5}
 
 
 def noise(count, size=8, channels=3):
@@ -84,9 +91,10 @@ def test_curves_leave_out_what_was_not_logged(tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_npz_file_holds_the_images(channels, tmp_path):
     images = noise(10, channels=channels)
-    samples.writer(str(tmp_path / "images.npz"), 10)([images[:4], images[4:8], images[8:]])
+    samples.writer(str(tmp_path / "images.npz"), 10)([images[:4], images[4:8], images[8:]], ABOUT)
     with np.load(tmp_path / "images.npz", allow_pickle=False) as archive:
-        assert archive.files == ["images"]
+        assert archive.files == ["images", *ABOUT]
+        assert {key: archive[key].item() for key in ABOUT} == ABOUT
         assert archive["images"].dtype == np.uint8
         np.testing.assert_array_equal(archive["images"], images)
 
@@ -94,10 +102,10 @@ def test_an_npz_file_holds_the_images(channels, tmp_path):
 @pytest.mark.parametrize("name", ["images.npz", "images/"])
 def test_batches_stream_to_the_disk(name, tmp_path):
     batch = np.zeros((50, 64, 64, 3), np.uint8)
-    write = samples.writer(str(tmp_path / name.rstrip("/")), 400)
-    write([batch])  # what is loaded on first use is not counted
+    samples.writer(str(tmp_path / f"first-{name}"), 400)([batch], {})  # what is loaded on first use is not counted
+    write = samples.writer(str(tmp_path / name), 400)
     tracemalloc.start()
-    write(batch.copy() for _ in range(8))
+    write((batch.copy() for _ in range(8)), {})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * batch.nbytes
@@ -105,17 +113,78 @@ def test_batches_stream_to_the_disk(name, tmp_path):
 
 def test_a_folder_holds_pictures_that_sort_as_they_were_drawn(tmp_path):
     images = noise(11, channels=1)
-    samples.writer(f"{tmp_path}/new/images/", 11)([images[:8], images[8:]])
+    samples.writer(f"{tmp_path}/new/images/", 11)([images[:8], images[8:]], ABOUT)
     files = sorted((tmp_path / "new" / "images").iterdir())
-    assert [file.name for file in files] == [f"{index:02d}.png" for index in range(11)]
-    for file, image in zip(files, images, strict=True):
-        np.testing.assert_array_equal(Image.open(file), image[:, :, 0])
+    assert [file.name for file in files] == [f"{index:06d}.png" for index in range(11)]
+    for index, (file, image) in enumerate(zip(files, images, strict=True)):
+        with Image.open(file) as picture:
+            np.testing.assert_array_equal(picture, image[:, :, 0])
+            assert picture.text == {
+                "Checkpoint": "mine",
+                "Step": "12",
+                "Seed": "3",
+                "Truncation": "0.5",
+                "Image": str(index),
+            }
+
+
+def test_a_folder_belongs_to_one_command(tmp_path, monkeypatch):
+    """What is there already stays, and nothing is added to it; an empty folder is filled."""
+    (tmp_path / "images").mkdir()
+    for count in (2, 3):
+        if count == 3:
+            with pytest.raises(ValueError, match="something already, and a folder holds what one command wrote"):
+                samples.writer(f"{tmp_path}/images", count)
+        else:
+            samples.writer(f"{tmp_path}/images", count)([noise(count)], {})
+    assert len(list((tmp_path / "images").iterdir())) == 2
+    (tmp_path / "nowhere").symlink_to("gone")
+    with pytest.raises(ValueError, match="something already"):
+        samples.writer(f"{tmp_path}/nowhere", 2)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(ValueError, match="the current folder cannot be replaced"):
+        samples.writer("./", 2)
+
+
+def test_an_animation_says_what_made_it(tmp_path):
+    frames = [pictures.grid(image[None]) for image in noise(3)]
+    pictures.gif(frames, tmp_path / "walk.gif", about=ABOUT)
+    with Image.open(tmp_path / "walk.gif") as animation:
+        assert animation.info["comment"] == b"checkpoint: mine; step: 12; seed: 3; truncation: 0.5"
+
+
+def test_what_a_picture_says_is_one_line_of_text():
+    chunks = pictures.text_chunks({"checkpoint": "a\x1b[31m\nb" + "x" * 5_000})
+    ((kind, content),) = [chunk[:2] for chunk in chunks.chunks]
+    assert kind == b"tEXt"
+    assert content.startswith(rb"Checkpoint" + b"\0" + rb"a\x1b[31m\nbx")
+    assert len(content) < 1_100
+
+
+@pytest.mark.parametrize("display", ["inline", "module://matplotlib_inline.backend_inline", "nonsense", "svg"])
+def test_curves_are_drawn_whatever_the_display(display, tmp_path):
+    """A notebook sets MPLBACKEND for the commands that it starts, whose environment may lack that display."""
+    script = """
+from zoo.files import pictures
+pictures.curves([{"images": 1, "d_loss": 1.0}, {"images": 2, "d_loss": 0.5}], "curves.png")
+import matplotlib, os
+print(matplotlib.get_backend(), os.environ["MPLBACKEND"])
+"""
+    environment = os.environ | {"MPLBACKEND": display, "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert (tmp_path / "curves.png").stat().st_size > 1_000
+    assert done.stdout.split() == ["svg" if display == "svg" else "agg", display]
 
 
 def test_a_grid_becomes_a_file(tmp_path):
     images = noise(9)
-    samples.writer(str(tmp_path / "grid.png"), 9, scale=2)([images[:5], images[5:]])
-    np.testing.assert_array_equal(Image.open(tmp_path / "grid.png"), pictures.grid(images, scale=2))
+    samples.writer(str(tmp_path / "grid.png"), 9, scale=2)([images[:5], images[5:]], ABOUT)
+    with Image.open(tmp_path / "grid.png") as picture:
+        np.testing.assert_array_equal(picture, pictures.grid(images, scale=2))
+        assert picture.text["Seed"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +192,7 @@ def test_a_grid_becomes_a_file(tmp_path):
     [
         ("grid.jpg", 4, r"\.png grid, an \.npz file or a folder"),
         ("grid.png", 5_000, r"a grid holds up to 4,096 images"),
-        ("file", 4, "exists and is a file"),
+        ("file", 4, "something already"),
         ("file/grid.png", 4, "nothing can be written"),
         ("file/images/", 4, "nothing can be written"),
         ("folder.png", 4, "folder of that name"),
@@ -134,18 +203,33 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(name, count, message
     (tmp_path / "file").write_text("mine")
     for folder in ("folder.png", "folder.npz"):
         (tmp_path / folder).mkdir()
-    with pytest.raises(ValueError, match=rf"{message}.* Received: .*{name}"):
+    with pytest.raises(ValueError, match=rf"{message}.* Received: .*{name.rstrip('/')}"):
         samples.writer(f"{tmp_path}/{name}", count)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.png", "folder.npz"}
 
 
-def test_a_failure_halfway_leaves_the_old_file(tmp_path):
-    (tmp_path / "images.npz").write_text("old")
+@pytest.mark.parametrize("name", ["images.npz", "images/"])
+def test_a_full_disk_leaves_nothing_and_says_what_to_do(name, tmp_path):
+    if name == "images.npz":
+        (tmp_path / name).write_text("old")
 
     def batches():
         yield noise(4)
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
-        samples.writer(str(tmp_path / "images.npz"), 8)(batches())
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("images.npz", "old")]
+    with pytest.raises(ValueError, match=rf"the disk is full .*make room, .*Received: .*{name.rstrip('/')}"):
+        samples.writer(str(tmp_path / name), 8)(batches(), {})
+    left = [(path.name, path.read_text()) for path in tmp_path.iterdir()]
+    assert left == ([("images.npz", "old")] if name == "images.npz" else [])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("a bug")])
+def test_any_other_failure_leaves_nothing_either(error, tmp_path):
+    def batches():
+        yield noise(4)
+        raise error
+
+    for name in ("images.npz", "images/", "grid.png"):
+        with pytest.raises(type(error) if isinstance(error, Exception) else error):
+            samples.writer(str(tmp_path / name), 8)(batches(), {})
+    assert not list(tmp_path.iterdir())

@@ -14,7 +14,11 @@ from zoo.files import pictures
 from zoo.networks.parts.variables import by_path
 from zoo.publish.export import export, levels_from_z, plain
 
-NETWORKS = {"dcgan": {}, "sngan": {"data.channels": 3}, "stylegan-lite": {"model.mapping_layers": 2}}
+NETWORKS = {
+    "dcgan": {},
+    "sngan": {"data.channels": 3},
+    "stylegan-lite": {"model.mapping_layers": 2, "model.style_mixing": 0.5},
+}
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path, said):
     out = export(tmp_path / "run", "checkpoint", tmp_path / "shipped")
 
     opened = checkpoint.open_checkpoint(out)
-    assert not said
+    assert said == [f"{tmp_path / 'run'}: the best checkpoint, step 2"]
     assert {file.name for file in out.iterdir()} == {
         "ganzoo.json",
         "recipe.toml",
@@ -82,6 +86,19 @@ def test_a_run_becomes_the_checkpoint_that_ships(saved, tmp_path, said):
     assert np.ptp(after) > 100
     with Image.open(io.BytesIO(opened.content("samples.png"))) as picture:
         np.testing.assert_array_equal(picture, pictures.grid(after[:64]))
+        assert (picture.text["Checkpoint"], picture.text["Step"], picture.text["Seed"]) == (
+            opened.recipe.name,
+            "2",
+            "0",
+        )
+
+
+@pytest.mark.parametrize(("which", "step"), [(None, 2), ("best", 2), ("latest", 3), ("1", 1)])
+def test_one_checkpoint_of_a_run_is_chosen(saved, tmp_path, which, step):
+    for number, kid in ((1, 0.3), (2, 0.2), (3, 0.4)):
+        saved("dcgan", f"run/checkpoints/step-{number:09}", training=True, step=number, kid=kid)
+    out = export(tmp_path / "run", "checkpoint", tmp_path / "out", checkpoint=which)
+    assert checkpoint.open_checkpoint(out).info["step"] == step
 
 
 def test_kernels_stay_in_single_precision_where_half_would_change_the_images(saved, tmp_path, said):
@@ -140,22 +157,62 @@ def test_the_plain_generator_has_as_many_layers_and_leaves_the_first_alone(saved
 
 
 def test_keras_refuses_a_network_with_layers_of_its_own(saved, tmp_path):
-    with pytest.raises(ValueError, match=r"Modulated.*checkpoint or onnx or savedmodel\. Received: 'keras'"):
+    with pytest.raises(
+        ValueError, match=r"Modulated.*checkpoint or savedmodel or onnx or torch-fidelity\. Received: 'keras'"
+    ):
         export(saved("stylegan-lite"), "keras", tmp_path / "g.keras")
     assert not (tmp_path / "g.keras").exists()
 
 
+def asked(model):
+    """Inputs of an exported generator, by name: z, and psi if it has truncation."""
+    rng, names = np.random.default_rng(1), {tensor.name for tensor in model.inputs}
+    z = rng.standard_normal((5, 8), np.float32)
+    return {"z": z} | ({"truncation": np.full((5, 1), 0.7, np.float32)} if "truncation" in names else {})
+
+
+def expected(generator, inputs):
+    """Images [N, H, W, C] in [-1, 1] of the same z and psi, with the noise maps of the first sample of seed 0."""
+    first = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator, "images", lambda inputs, truncation: first.update(inputs) or inputs["z"])
+        next(generator.batches(1, seed=0))
+    count = len(inputs["z"])
+    drawn = {name: np.repeat(value, count, axis=0) for name, value in first.items()} | {"z": inputs["z"]}
+    return generator.images(drawn, float(inputs.get("truncation", [[1.0]])[0][0])).astype(int)
+
+
+def levels(images):
+    return np.rint((np.asarray(images) + 1.0) * 127.5).astype(int)
+
+
 @pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
-def test_savedmodel_has_a_signature_with_named_inputs(saved, tmp_path, network):
+def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, said):
+    """The same inputs by name, the same images, float32 [N, H, W, C] in [-1, 1]; the last line says so."""
+    pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
     import tensorflow as tf
 
-    source = saved(network)
-    model = load_generator(source).model
-    inputs = noise(model)
+    source = saved(network, scale=3.0)  # beyond the range, where an output is linear
+    generator = load_generator(source)
+    inputs = asked(generator.model)
+    wanted = expected(generator, inputs)
+
     loaded = tf.saved_model.load(str(export(source, "savedmodel", tmp_path / "out")))
     serve = loaded.signatures["serving_default"]
-    (images,) = serve(**{name: tf.constant(value) for name, value in inputs.items()}).values()
-    np.testing.assert_allclose(images, networks.generate(model, inputs), atol=1e-5)
+    assert serve.structured_input_signature[1].keys() == inputs.keys()
+    (saved_images,) = serve(**{name: tf.constant(value) for name, value in inputs.items()}).values()
+    session = runtime.InferenceSession(export(source, "onnx", tmp_path / "my g.onnx"))
+    assert {entry.name for entry in session.get_inputs()} == inputs.keys()
+    (onnx_images,) = session.run(None, inputs)
+    for images in (np.asarray(saved_images), onnx_images):
+        assert (images.dtype, images.shape) == (np.float32, (5, 32, 32, wanted.shape[-1]))
+        assert -1.0 <= images.min() < -0.5 < 0.5 < images.max() <= 1.0
+        assert np.abs(levels(images) - wanted).max() <= 1  # two libraries add in different orders, then both round
+    for line in said[-2:]:
+        assert "z, float32 [N, 8]" in line
+        assert f"float32 [N, 32, 32, {wanted.shape[-1]}], -1 black to 1 white" in line
+        assert ("truncation, float32 [N, 1]" in line) == ("truncation" in inputs)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -164,44 +221,45 @@ def test_levels_from_z_are_the_samples(saved, network):
     model = levels_from_z(generator.model)
     inputs = noise(generator.model)
     z = np.concatenate([inputs[name] for name in ("z", "noise") if name in inputs], axis=1)
-    levels = np.asarray(model(z))
+    given = np.asarray(model(z))
     images = generator.images({name: value for name, value in inputs.items() if name in ("z", "noise")})
-    assert levels.dtype == np.uint8
-    assert levels.shape == (5, 3, 32, 32)
-    np.testing.assert_array_equal(levels.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
+    assert given.dtype == np.uint8
+    assert given.shape == (5, 3, 32, 32)
+    np.testing.assert_array_equal(given.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
 
 
 @pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
-def test_onnx_gives_our_images(saved, tmp_path, network, said):
+def test_torch_fidelity_reads_our_images(saved, tmp_path, network, said):
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
     source = saved(network)
-    out = export(source, "onnx", tmp_path / "my g.onnx")
+    out = export(source, "torch-fidelity", tmp_path / "my g.onnx")
     session = runtime.InferenceSession(out)
     (z_input,), (output,) = session.get_inputs(), session.get_outputs()
     model = levels_from_z(load_generator(source).model)
     z = np.random.default_rng(0).standard_normal((5, z_input.shape[1]), "float32")
-    (levels,) = session.run(None, {"z": z})
+    (written,) = session.run(None, {"z": z})
     assert output.type == "tensor(uint8)"
-    assert levels.shape == (5, 3, 32, 32)
+    assert written.shape == (5, 3, 32, 32)
     words = shlex.split(said[0])
     assert words[words.index("--input1") + 1] == str(out)
     assert words[words.index("--input1-model-z-size") + 1] == str(z_input.shape[1])
-    difference = np.abs(levels.astype(int) - np.asarray(model(z)))
+    difference = np.abs(written.astype(int) - np.asarray(model(z)))
     assert difference.max() <= 1  # two libraries add in different orders, and then both round
     assert difference.mean() < 0.01
 
 
-def test_onnx_without_its_package_says_what_to_install(saved, tmp_path, monkeypatch):
+@pytest.mark.parametrize("format", ["onnx", "torch-fidelity"])
+def test_onnx_without_its_package_says_what_to_install(format, saved, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ValueError, match=r"pip install .tf2onnx"):
-        export(saved("dcgan"), "onnx", tmp_path / "g.onnx")
+        export(saved("dcgan"), format, tmp_path / "g.onnx")
 
 
 @pytest.mark.parametrize(
     ("format", "out", "message"),
     [
-        ("pickle", "g", r"checkpoint, keras, onnx, savedmodel\. Received: 'pickle'"),
+        ("pickle", "g", r"checkpoint, keras, savedmodel, onnx, torch-fidelity\. Received: 'pickle'"),
         ("keras", "g.h5", "generator.keras"),
         ("keras", "folder.keras", "generator.keras"),
         ("onnx", "g", "generator.onnx"),

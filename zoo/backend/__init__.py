@@ -18,23 +18,44 @@ import os
 from importlib.util import find_spec
 
 from zoo.files.errors import ZooError
+from zoo.files.plotting import any_display
 
-try:
-    import keras
+OURS = ("tensorflow", "jax")
 
-    if keras.backend.backend() not in ("tensorflow", "jax"):
-        raise ZooError(f"not {keras.backend.backend()}")
-except (ImportError, ValueError) as error:
-    installed = [name for name in ("tensorflow", "jax") if find_spec(name)]
+
+def _backend() -> str:
+    """The backend of Keras, one of ours.
+
+    Raises:
+        ZooError: Keras is told to run on another, or on one that is not installed. Any other failure is not ours to
+            explain, and passes.
+    """
+    try:
+        with any_display():
+            import keras
+
+        name = keras.backend.backend()
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in (*OURS, "jaxlib", "torch", "openvino"):
+            raise
+    except ValueError as error:
+        if not str(error).startswith("Unable to import backend"):
+            raise
+        name = os.environ.get("KERAS_BACKEND", "")
+    installed = [ours for ours in OURS if find_spec(ours)]
+    if name in installed:
+        return name
     remedy = "pip install tensorflow, or pip install jax and set KERAS_BACKEND=jax"
     if installed:
-        remedy = "set " + " or ".join(f"KERAS_BACKEND={name}" for name in installed)
+        remedy = "set " + " or ".join(f"KERAS_BACKEND={ours}" for ours in installed)
     raise ZooError(
-        f"ganzoo runs on TensorFlow and JAX ({error}); {remedy}. "
+        f"ganzoo runs on TensorFlow and JAX, and Keras is to run on {name or 'another backend'}; {remedy}. "
         f"Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND', '')!r}"
-    ) from None
+    )
 
-if keras.backend.backend() == "tensorflow":
+
+if _backend() == "tensorflow":
     from zoo.backend import tensorflow as chosen
 else:
     from zoo.backend import jax as chosen

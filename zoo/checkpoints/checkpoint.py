@@ -30,10 +30,11 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from zoo import recipe as recipes
+from zoo.checkpoints.info import FORMAT, info_problem, largest
 from zoo.files.atomic import replacing_folder
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
-FORMAT = 1
 SHIPPED = Path(__file__).parent / "shipped"  # the checkpoints inside this package
 FLOAT32_MAX = np.finfo("float32").max
 
@@ -61,7 +62,8 @@ FILES = (
     *EVIDENCE,
 )  # of a checkpoint that is published
 LARGEST_HEADER = 10**6  # bytes of names and shapes in a safetensors file
-UNASKED_WEIGHTS = 2 * 10**6  # so many, a network may have whatever the size of its file, or its file hold
+SMALL_NETWORK = 2_000_000  # weights; below, the sizes of network and file are not compared
+MOST_DOTS = 200  # in one line of a recipe; the TOML reader's time and memory grow with the square of a key's dots
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Checkpoint:
             arrays = parse_safetensors(content)
         except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ZooError(
-                f"{name}.safetensors is corrupt ({printable(error)}); fetch or export the checkpoint "
+                f"{name}.safetensors is corrupt ({printable(error, 200)}); fetch or export the checkpoint "
                 f"again. Received: {str(self.path)!r}"
             ) from None
         arrays = {printable(key): array for key, array in arrays.items()}
@@ -105,28 +107,42 @@ class Checkpoint:
         """The bytes of a file that ganzoo.json lists, checked against its size and digest."""
         return _content(self.path, self.info, file)
 
-
-def largest(file: str) -> int:
-    """The most bytes that a file of this name may have; no checkpoint of this zoo comes near."""
-    return {".safetensors": 2**31, ".json": 10**6, ".toml": 10**5}.get(Path(file).suffix, 10**7)
+    def document(self, file: str) -> dict[str, Any]:
+        """What a JSON file that ganzoo.json lists holds, checked as in `content`; ZooError if it is no JSON object."""
+        return _parse_json(self.content(file), file, self.path)
 
 
 def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
     listed, path = info["files"].get(file), locate(folder, file)
     if listed is None or not os.path.isfile(path):
         raise ZooError(f"the checkpoint has no {file}. Received: {str(folder)!r}")
-    if path.stat().st_size != listed["bytes"]:
+    with open(path, "rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        content = opened.read(listed["bytes"]) if size == listed["bytes"] else b""
+    if size != listed["bytes"]:
         raise ZooError(
-            f"{file} has {path.stat().st_size} bytes instead of {listed['bytes']}: truncated or changed; "
+            f"{file} has {size} bytes instead of {listed['bytes']}: truncated or changed; "
             f"fetch or export the checkpoint again. Received: {str(folder)!r}"
         )
-    content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != listed["sha256"]:
         raise ZooError(
             f"{file} does not have the digest that ganzoo.json states: corrupt or changed; fetch or "
             f"export the checkpoint again. Received: {str(folder)!r}"
         )
     return content
+
+
+def _parse_json(content: bytes, file: str, folder: Path) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+        if not isinstance(parsed, dict):
+            raise ValueError(f"a {type(parsed).__name__}, not an object")
+    except (ValueError, RecursionError) as error:
+        raise ZooError(
+            f"{file} is corrupt ({type(error).__name__}: {printable(error, 200)}); fetch or export the checkpoint "
+            f"again. Received: {str(folder)!r}"
+        ) from None
+    return parsed
 
 
 def locate(folder: Path, file: str) -> Path:
@@ -145,11 +161,10 @@ def locate(folder: Path, file: str) -> Path:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Reads ganzoo.json and recipe.toml of a checkpoint folder; ValueError says what is wrong with it."""
+    """Reads ganzoo.json and recipe.toml of a checkpoint folder; ZooError says what is wrong with it."""
     path = Path(path)
     info = _read_info(path)
-    _content(path, info, "recipe.toml")
-    recipe = recipes.load(path / "recipe.toml")
+    recipe = _parse_recipe(_content(path, info, "recipe.toml"), path)
     _require_plausible(recipe, path)
     return Checkpoint(path, recipe, info)
 
@@ -159,30 +174,34 @@ def _read_info(path: Path) -> dict[str, Any]:
     if not os.path.isfile(file):
         raise ZooError(f"this is no checkpoint: it has no ganzoo.json. Received: {str(path)!r}")
     try:
-        info = json.loads(file.read_text() if file.stat().st_size <= largest("ganzoo.json") else "")
-        whole = (
-            info["format"] == FORMAT
-            and isinstance(info.get("data", {}), dict)
-            and all(
-                name.isprintable()
-                and Path(name).name == name
-                and name not in ("", "..")
-                and isinstance(entry["sha256"], str)
-                and type(entry["bytes"]) is int
-                and 0 <= entry["bytes"] <= largest(name)
-                for name, entry in info["files"].items()
-            )
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ZooError(
-            f"ganzoo.json is corrupt ({type(error).__name__}: {printable(error)}). Received: {str(path)!r}"
-        ) from None
-    if not whole:
+        with open(file, "rb") as opened:
+            content = opened.read(largest("ganzoo.json") + 1)
+    except OSError as error:
+        raise ZooError(f"ganzoo.json cannot be read ({error.strerror}). Received: {str(path)!r}") from None
+    info = _parse_json(content if len(content) <= largest("ganzoo.json") else b"", "ganzoo.json", path)
+    if type(info.get("format")) is int and info["format"] != FORMAT:
         raise ZooError(
             f"ganzoo.json is not of format {FORMAT}; install the newest keras-ganzoo, or fetch the "
             f"checkpoint again. Received: {str(path)!r}"
         )
+    problem = info_problem(info)
+    if problem:
+        raise ZooError(
+            f"ganzoo.json is not what this version writes ({printable(problem, 200)}); fetch or export the checkpoint "
+            f"again. Received: {str(path)!r}"
+        )
     return info
+
+
+def _parse_recipe(content: bytes, folder: Path) -> recipes.Recipe:
+    """The recipe in bytes that were checked: read once, so that nobody changes it between the check and the use."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ZooError(f"recipe.toml is no text in UTF-8 ({error.reason}). Received: {str(folder)!r}") from None
+    if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # TOML has no other end of a line
+        raise ZooError(f"recipe.toml has a line with more than {MOST_DOTS} dots. Received: {str(folder)!r}")
+    return recipes.parse(text, "recipe", str(folder / "recipe.toml"))
 
 
 def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
@@ -190,17 +209,12 @@ def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
     for network, least in recipe.model.least_weights(recipe.data.resolution).items():
         file = locate(path, f"{network}.safetensors")
         size = file.stat().st_size if os.path.isfile(file) else 0
-        if least > max(size // 2, UNASKED_WEIGHTS) or size > 4 * (20 * least + UNASKED_WEIGHTS):
+        if least > max(size // 2, SMALL_NETWORK) or size > 4 * (20 * least + SMALL_NETWORK):
             raise ZooError(
                 f"the recipe builds a {network} of {least:,} to {20 * least:,} weights, and {network}"
                 f".safetensors has {size:,} bytes; fetch or export the checkpoint again. "
                 f"Received: {str(path)!r}"
             )
-
-
-def printable(text: Any) -> str:
-    """One line that a terminal can show, of what may come out of a file."""
-    return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
 def half(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -232,14 +246,10 @@ def save(
         for name, arrays in tensors.items()
     }
     contents |= {"recipe.toml": tomli_w.dumps(recipe.to_dict()).encode(), **(extra or {})}
-    files = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
-    }
     with replacing_folder(path) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        (folder / "ganzoo.json").write_text(json.dumps({"format": FORMAT, **info, "files": files}, indent=2) + "\n")
+        _write_info(folder, {"format": FORMAT, **info, "files": _listed(contents)})
     return Path(path)
 
 
@@ -247,14 +257,21 @@ def renew(path: Path, contents: dict[str, bytes]) -> None:
     """Replaces all of a checkpoint's EVIDENCE by these files, whole or not at all; the others stay as they are."""
     info = open_checkpoint(path).info
     kept = {name: entry for name, entry in info["files"].items() if name not in EVIDENCE}
-    listed = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
-    }
     with replacing_folder(path) as folder:
         shutil.copytree(path, folder, symlinks=True, dirs_exist_ok=True)
         for name in (*EVIDENCE, "ganzoo.json"):
             (folder / name).unlink(missing_ok=True)  # a link would be written through
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        (folder / "ganzoo.json").write_text(json.dumps({**info, "files": kept | listed}, indent=2) + "\n")
+        _write_info(folder, {**info, "files": kept | _listed(contents)})
+
+
+def _write_info(folder: Path, info: dict[str, Any]) -> None:
+    (folder / "ganzoo.json").write_text(json.dumps(info, indent=2) + "\n", "utf-8")
+
+
+def _listed(contents: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }

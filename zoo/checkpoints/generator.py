@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from zoo.checkpoints import checkpoint, resolve
+import zoo
+from zoo.checkpoints import resolve
+from zoo.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
 from zoo.networks.parts.lazy import keras
 from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 
+logger = logging.getLogger("ganzoo")
 
-def load_generator(name: str | Path, weights: str = "ema") -> Generator:
+
+def load_generator(name: str | Path, weights: str = "ema", checkpoint: str | None = None) -> Generator:
     """Loads a pretrained generator.
 
     Args:
         name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, the folder of a run, or an address on the
             Hugging Face Hub ("hf://org/name", "hf://org/name@revision").
         weights: "ema" for their average, which is what one draws from; "raw" for the last ones, in a run alone.
+        checkpoint: of a run: "best" (the smallest KID; the default), "latest", "healthy" or a step, "12000".
 
     Raises:
         ZooError: unknown name, or a corrupt checkpoint.
+
+    Example:
+        >>> zoo.load_generator("dcgan-fashion-mnist").sample(4, seed=0).shape
+        (4, 32, 32, 1)
     """
     from zoo import networks
 
-    opened = checkpoint.open_checkpoint(resolve.resolve(name))
+    opened = open_checkpoint(resolve.resolve(name, checkpoint))
+    if opened.info.get("step") == 0 and not resolve.is_run(name):  # of a run, the choice says so
+        logger.warning(f"{opened.path} is of step 0, the start of a run, which training has not touched")
     model = networks.build_generator(opened.recipe, precision="float32")
     assign(by_path(model.variables), _weights(opened, weights), "generator")
-    return Generator(model, opened.recipe, opened.info, weights)
+    return Generator(model, opened.recipe, opened.info, weights, resolve.public(name, opened.path))
 
 
-def _weights(opened: checkpoint.Checkpoint, kind: str) -> dict[str, np.ndarray]:
+def _weights(opened: Checkpoint, kind: str) -> dict[str, np.ndarray]:
     if kind == "ema":
         return opened.arrays("generator")
     if kind != "raw" or not opened.has_training_state:
@@ -55,6 +68,7 @@ class Generator:
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
         weights: "ema" or "raw", as in `load_generator`.
+        name: of its checkpoint, without folders of this machine.
 
     Example:
         >>> generator = zoo.load_generator("dcgan-fashion-mnist")
@@ -62,10 +76,11 @@ class Generator:
         ((4, 32, 32, 1), 32)
     """
 
-    def __init__(self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema") -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema", name: str = "") -> None:
         from zoo import backend, networks
 
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
+        self.name = name or recipe.name
         self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
@@ -88,7 +103,7 @@ class Generator:
         _require_whole(seed, 0, "seed")
         _require_whole(batch_size, 1, "batch_size")
         draw = inputs.Sampler(self.model, seed)
-        size = min(batch_size, 1 << (int(n) - 1).bit_length())  # few sizes, the last batch's too: each is compiled anew
+        size = min(batch_size, _next_power_of_two(n))  # few sizes, the last batch's too: each is compiled anew
         for done in range(0, n, size):
             yield self.images(draw(size), truncation)[: n - done]
 
@@ -110,6 +125,23 @@ class Generator:
             ]
         )
 
+    def about(self, seed: int, truncation: float = 1.0) -> dict[str, Any]:
+        """What samples of a seed say of themselves, in a picture or an .npz file: what made them, and that they are
+        generated. Without checkpoint, as in training, step and digest are left out."""
+        file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[self.weights]
+        digest = self.info.get("files", {}).get(file, {}).get("sha256")
+        said = {
+            "generated": "by a GAN; not a photograph",
+            "software": f"ganzoo {zoo.__version__}",
+            "checkpoint": self.name,
+            "weights": self.weights,
+            "sha256": digest,
+            "step": self.info.get("step"),
+            "seed": seed,
+            "truncation": float(truncation),
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
     def images(self, drawn: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
         """uint8 images [N, H, W, C] from what each sample draws: `zoo.networks.parts.inputs.drawn` names it."""
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
@@ -122,6 +154,10 @@ class Generator:
 def _require_whole(value, least: int, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ZooError(f"{what} must be a whole number of at least {least}. Received: {value!r}")
+
+
+def _next_power_of_two(n: int) -> int:
+    return 1 << (int(n) - 1).bit_length()
 
 
 def to_uint8(images) -> np.ndarray:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import logging
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator
@@ -11,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zoo
-from zoo.checkpoints import checkpoint
+from zoo.checkpoints import checkpoint, guard
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
+
+logger = logging.getLogger("ganzoo")
 
 PREFIX = "hf://"
 CLIENT = {"library_name": "keras-ganzoo", "library_version": zoo.__version__}  # what the Hub counts downloads by
@@ -41,50 +47,64 @@ def parse(name: str) -> Address:
     return Address(*match.groups())
 
 
-def download(address: Address, files: Collection[str] = checkpoint.FILES, again: bool = False) -> Path:
+def download(address: Address, files: Collection[str] | None = None, again: bool = False) -> Path:
     """Fetches files of a repository into the Hub's own cache, and returns the folder of that revision there.
 
-    A commit that is in the cache is taken from there without a connection. When the Hub cannot be reached, or is not to
-    be (HF_HUB_OFFLINE), a line on stderr says so, and the folder is what the cache has of the revision.
+    A commit of which the cache has every file is taken from there, and no connection is made. When the Hub cannot be
+    reached, breaks off, is too slow, or is not to be used (HF_HUB_OFFLINE), the folder is what the cache had of the
+    revision before, and a line says so.
 
     Args:
         address: a revision that is a commit gives the same files for ever.
-        files: their names; others in the repository are never fetched.
+        files: names of all that is needed; None: those of a checkpoint that the repository has. Others are never
+            fetched.
         again: fetch even what the cache has.
 
     Raises:
-        ZooError: no such repository or revision, no permission, no checkpoint in it, files too large, or neither a
-            connection nor a copy in the cache.
+        ZooError: no such repository or revision, no permission, no checkpoint in it, files too large, an answer that
+            the Hub would not give, a full disk, or neither a connection nor a copy in the cache.
     """
+    options = {"repo_id": address.repository, "allow_patterns": list(files or checkpoint.FILES), **CLIENT}
+    cached = None if again else _cached(address, files or (), options)
+    if cached and guard.COMMIT.fullmatch(address.revision or ""):
+        return cached
+    try:
+        with explained(address):
+            return _fetch(address, options, again)
+    except Unreachable as error:
+        if again:
+            raise
+        if cached is None:
+            raise ZooError(
+                f"the Hub cannot be reached ({error.reason}), and its cache on this machine has no whole copy; try "
+                f"again with a connection. Received: {str(address)!r}"
+            ) from None
+        logger.warning(
+            f"the Hub cannot be reached ({error.reason}); {address} comes from the cache, commit {cached.name[:12]}"
+        )
+        return cached
+
+
+def _fetch(address: Address, options: dict, again: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    options = {"repo_id": address.repository, "allow_patterns": list(files), **CLIENT}
-    with explained(address):
-        try:
-            listed = snapshot_download(revision=address.revision, dry_run=True, tqdm_class=_bar(False), **options)
-        except OSError as error:
-            reason = _unreachable(_origin(error))
-            if not reason:
-                raise
-            listed = None
-    if listed is None:
-        return _cached(address, reason, options)
+    with guard.guarded():
+        listed = snapshot_download(revision=address.revision, dry_run=True, tqdm_class=_bar(False), **options)
     if "ganzoo.json" not in {file.filename for file in listed}:
         raise ZooError(
             f"the repository holds no checkpoint of ganzoo: it has no ganzoo.json. Received: {str(address)!r}"
         )
     for file in listed:
-        if (file.file_size or 0) > checkpoint.largest(file.filename):
+        if file.file_size is None or file.file_size > checkpoint.largest(file.filename):
+            size = "a size that is not told" if file.file_size is None else f"{file.file_size:,} bytes"
             raise ZooError(
-                f"{file.filename} has {file.file_size:,} bytes, more than in any checkpoint of ganzoo; "
+                f"{file.filename} has {size}, more than in any checkpoint of ganzoo; "
                 f"nothing was fetched. Received: {str(address)!r}"
             )
-    with explained(address):
-        return Path(
-            snapshot_download(
-                revision=listed[0].commit_hash, force_download=again, tqdm_class=_bar(sys.stderr.isatty()), **options
-            )
-        )
+    with guard.guarded(sum(file.file_size for file in listed if again or not file.is_cached)):
+        shown = sys.stderr.isatty()
+        commit = listed[0].commit_hash
+        return Path(snapshot_download(revision=commit, force_download=again, tqdm_class=_bar(shown), **options))
 
 
 def _bar(shown: bool) -> type:
@@ -96,35 +116,50 @@ def _bar(shown: bool) -> type:
     return Bar
 
 
-def _cached(address: Address, reason: str, options: dict) -> Path:
+def _cached(address: Address, needed: Collection[str], options: dict) -> Path | None:
+    """The folder that the cache has of a revision, if all that ganzoo.json lists, and all that is needed, is there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = Path(snapshot_download(revision=address.revision, local_files_only=True, **options))
-    except LocalEntryNotFoundError:
-        raise ZooError(
-            f"the Hub cannot be reached ({reason}), and its cache on this machine has no whole copy; try "
-            f"again with a connection. Received: {str(address)!r}"
-        ) from None
-    print(
-        f"the Hub cannot be reached ({reason}); {address} comes from the cache, commit {folder.name[:12]}",
-        file=sys.stderr,
-    )
-    return folder
+        listed = checkpoint.open_checkpoint(folder).info["files"]
+    except (LocalEntryNotFoundError, ZooError):
+        return None
+    return folder if all(os.path.isfile(folder / file) for file in {*needed, *listed}) else None
+
+
+class Unreachable(ZooError):
+    """There is no connection to the Hub, or none that is good for anything; `reason` says why."""
+
+    def __init__(self, reason: str, address: Address) -> None:
+        super().__init__(f"the Hub cannot be reached ({reason}); try again later. Received: {str(address)!r}")
+        self.reason = reason
 
 
 @contextlib.contextmanager
 def explained(address: Address) -> Iterator[None]:
-    """Turns what huggingface_hub raises into a ValueError of one line; errors of the disk pass."""
-    from huggingface_hub.errors import HTTPError
+    """Turns whatever huggingface_hub raises into a ZooError of one line; only errors of the disk pass.
 
+    Raises:
+        Unreachable: the Hub gives no answer.
+    """
     try:
         yield
-    except (OSError, ValueError, RuntimeError, HTTPError) as error:
+    except ZooError:
+        raise
+    except Exception as error:  # an odd answer of the server makes the client raise anything
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise ZooError(
+                f"the disk is full; make room, or set HF_HOME to another folder. Received: {str(address)!r}"
+            ) from error
         if getattr(error, "errno", None):
             raise
-        raise ZooError(f"{_explanation(_origin(error))} Received: {str(address)!r}") from error
+        origin = _origin(error)
+        reason = _unreachable(origin)
+        if reason:
+            raise Unreachable(reason, address) from error
+        raise ZooError(f"{_explanation(origin)} Received: {str(address)!r}") from error
 
 
 def _explanation(error: BaseException) -> str:
@@ -145,14 +180,15 @@ def _explanation(error: BaseException) -> str:
         return f"the Hub does not know your token; {LOG_IN}."
     if status == 403:
         return f"your token does not permit this; {LOG_IN} with one that may write to the repository."
-    reason = _unreachable(error)
-    if reason:
-        return f"the Hub cannot be reached ({reason}); try again later."
-    return f"the Hub or its client refused ({' '.join(str(error).split())})."
+    if isinstance(error, guard.Unfit):
+        return f"this is no answer that the Hub gives ({error}); nothing was fetched."
+    if isinstance(error, (errors.HTTPError, OSError, ValueError)):
+        return f"the Hub or its client refused ({' '.join(printable(error).split())})."
+    return f"the Hub's answer cannot be read ({type(error).__name__}: {printable(error, 200)})."
 
 
 def _origin(error: BaseException) -> BaseException:
-    """What huggingface_hub met before it wrapped it."""
+    """The original error below huggingface_hub's wrappers."""
     from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
 
     while isinstance(error, (DryRunError, LocalEntryNotFoundError, RuntimeError)) and error.__cause__:
@@ -164,9 +200,11 @@ def _unreachable(error: BaseException) -> str:
     """Why the Hub gives no answer; nothing when it gives one."""
     from huggingface_hub import errors
 
+    if isinstance(error, guard.Slow):
+        return str(error)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set"
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
         return f"status {status}" if status == 429 or status >= 500 else ""
-    return (str(error) or type(error).__name__) if isinstance(error, errors.HTTPError) else ""
+    return (printable(error, 200) or type(error).__name__) if isinstance(error, errors.HTTPError) else ""

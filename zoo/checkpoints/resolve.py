@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import shlex
 import shutil
 import tomllib
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any
 
 from zoo import recipe
 from zoo.checkpoints import checkpoint, huggingface
-from zoo.files.atomic import replacing_folder, require_writable
+from zoo.files.atomic import find_interrupted, new_folder, require_writable
 from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 RELEASED = Path(__file__).parent / "released.toml"
 
@@ -24,7 +28,7 @@ def shipped() -> list[str]:
 
 def released() -> dict[str, dict[str, Any]]:
     """Checkpoints that do not ship: {name: {"repository", "revision", "files": {file: SHA-256}}}."""
-    return tomllib.loads(RELEASED.read_text())
+    return tomllib.loads(RELEASED.read_text("utf-8"))
 
 
 def list_checkpoints() -> list[str]:
@@ -37,32 +41,35 @@ def list_checkpoints() -> list[str]:
     return sorted({*shipped(), *released()})
 
 
-def resolve(name: str | Path) -> Path:
+def resolve(name: str | Path, which: str | None = None) -> Path:
     """The checkpoint folder that a name stands for.
 
     Args:
-        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, a run folder, which stands for its best
-            checkpoint, "hf://org/name", "hf://org/name@revision", or a released name. The last three are fetched into
-            the Hub's own cache; when the Hub cannot be reached, a line on stderr says that the cache is used.
+        name: a shipped name ("dcgan-fashion-mnist"), a checkpoint folder, a run folder, "hf://org/name",
+            "hf://org/name@revision", or a released name. The last three are fetched into the Hub's own cache; when the
+            Hub cannot be reached, a line says that the cache is used.
+        which: of a run: "best" (the smallest KID, also for None), "latest", "healthy" (the latest that the watcher had
+            nothing against), or a step, "12000". A line says which step it is.
 
     Raises:
-        ZooError: nothing of that name (the nearest known name is suggested), or it cannot be fetched.
+        ZooError: nothing of that name (the nearest known name is suggested), it cannot be fetched, or `which` is given
+            for something else than a run.
     """
     name = str(name)
+    if is_run(name):
+        return _choose(name, "best" if which is None else which)
+    if which is not None:
+        raise ZooError(
+            f"only the folder of a run has several checkpoints to choose from; leave the choice out. "
+            f"Received: {which!r} of {name!r}"
+        )
     if name in shipped():
         return checkpoint.SHIPPED / name
     if is_address(name):
         return huggingface.download(huggingface.parse(name))
     path = Path(name)
-    if os.path.isfile(path / "ganzoo.json"):  # unlike Path's own, never an OSError
+    if os.path.isfile(path / "ganzoo.json"):
         return path
-    if os.path.isdir(path / "checkpoints"):
-        from zoo.checkpoints.run import Run
-
-        best = Run(path).best()
-        if best is None:
-            raise ZooError(f"the run has no checkpoint yet. Received: {name!r}")
-        return best
     if os.path.isdir(path):
         raise ZooError(
             f"the folder is neither a checkpoint (no ganzoo.json) nor a run (no checkpoints/). Received: {name!r}"
@@ -71,6 +78,12 @@ def resolve(name: str | Path) -> Path:
         folder = _fetch(name)
         _verify_release(name, folder)
         return folder
+    interrupted = find_interrupted(path)
+    if interrupted:
+        raise ZooError(
+            f"a process that replaced this folder was killed; the old one is whole: mv {shlex.quote(str(interrupted))} "
+            f"{shlex.quote(name)}. Received: {name!r}"
+        )
     if name in recipe.names():
         raise ZooError(
             f"no trained checkpoint of this recipe ships; name a run of it, runs/{name} after "
@@ -81,6 +94,21 @@ def resolve(name: str | Path) -> Path:
             f"there is no such folder; an address on the Hugging Face Hub begins with hf://. Received: {name!r}"
         )
     raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, list_checkpoints())} Received: {name!r}")
+
+
+def is_run(name: str | Path) -> bool:
+    """Whether a name is the folder of a run."""
+    if str(name) in shipped() or is_address(name) or os.path.isfile(Path(name, "ganzoo.json")):
+        return False
+    return os.path.isdir(Path(name, "checkpoints"))  # unlike Path's own, never an OSError
+
+
+def _choose(name: str, which: str) -> Path:
+    from zoo.checkpoints.run import Run
+
+    folder = Run(Path(name)).choose(which)
+    logger.info(f"{name}: the {which} checkpoint, step {int(folder.name.removeprefix('step-')):,}")
+    return folder
 
 
 def pull(name: str, out: str | Path | None = None) -> Path:
@@ -113,7 +141,7 @@ def pull(name: str, out: str | Path | None = None) -> Path:
         files = _verify(name, folder)
     if out is None:
         return folder
-    with replacing_folder(Path(out)) as new:
+    with new_folder(Path(out)) as new:
         for file in files:
             shutil.copyfile(checkpoint.locate(folder, file), new / file)
     return Path(out)
@@ -130,13 +158,23 @@ def label(name: str | Path) -> str:
 
 
 def pinned(name: str | Path, folder: Path) -> str:
-    """A name under which `resolve` finds on any day what it finds now: a shipped or released name, an address with its
-    commit, or the folder."""
+    """A name that always resolves to the same files: a shipped or released name, an address with its commit, or the
+    folder."""
     if str(name) in shipped() or str(name) in released():
         return str(name)
     if not is_address(name):
         return str(folder)
     return str(huggingface.Address(huggingface.parse(str(name)).repository, folder.name))
+
+
+def public(name: str | Path, folder: Path) -> str:
+    """A name of a checkpoint without folders of this machine: as `pinned`, "mine/step-000012000" in a run, or the
+    folder's own name."""
+    told = pinned(name, folder)
+    if told != str(folder):
+        return told
+    path = Path(os.path.abspath(folder))
+    return f"{path.parents[1].name}/{path.name}" if path.parent.name == "checkpoints" else path.name
 
 
 def _fetch(name: str, again: bool = False) -> Path:

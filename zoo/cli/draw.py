@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -9,41 +10,55 @@ import click
 import zoo
 from zoo.cli.terminal import load_backend, progress
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
+
+of_a_run = click.option("--checkpoint", metavar="WHICH", help="Of a run: best (default), latest, healthy or a step.")
 
 
 @click.command()
 @click.argument("name")
+@of_a_run
 @click.option("-n", "count", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal images.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
-@click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, DIR/ or images.npz")
-def sample(name: str, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
+@click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, a new DIR/ or images.npz")
+def sample(name: str, checkpoint: str | None, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
     """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder, a run or hf://org/name.
 
     \b
     ganzoo sample dcgan-fashion-mnist
     ganzoo sample hf://my-name/my-gan -n 10000 -o images/
-    ganzoo sample runs/my-run -n 50000 --seed 1 -o images.npz
+    ganzoo sample runs/my-run --checkpoint latest -n 50000 --seed 1 -o images.npz
+
+    Pictures and .npz files say which checkpoint, step, seed and version made them. A folder must be new or empty.
     """
     from zoo.cli import samples
 
     write = samples.writer(out, count, scale)
     load_backend()
-    generator = zoo.load_generator(name)
-    write(progress(generator.batches(count, seed, truncation), count))
-    click.echo(f"wrote {count:,} images to {out}")
+    generator = zoo.load_generator(name, checkpoint=checkpoint)
+    write(progress(generator.batches(count, seed, truncation), count), generator.about(seed, truncation))
+    click.echo(f"wrote {count:,} images to {out}{_from(generator)}")
+
+
+def _from(generator: zoo.Generator) -> str:
+    step = generator.info.get("step")
+    return f", from {printable(generator.name)}" + (f", step {step:,}" if step is not None else "")
 
 
 @click.command()
 @click.argument("name")
+@of_a_run
 @click.option("--steps", default=60, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
 @click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
 @click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif or walk.png")
-def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float, scale: int, out: str) -> None:
+def interpolate(
+    name: str, checkpoint: str | None, steps: int, stops: int, seed: int, truncation: float, scale: int, out: str
+) -> None:
     """Walks between latents: a looping animation (.gif) or a sheet (.png).
 
     \b
@@ -56,10 +71,13 @@ def interpolate(name: str, steps: int, stops: int, seed: int, truncation: float,
         raise ZooError(f"the walk is written as .gif or .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
     load_backend()
-    images = zoo.load_generator(name).interpolate(steps, stops, seed, truncation)
+    generator = zoo.load_generator(name, checkpoint=checkpoint)
+    images, about = generator.interpolate(steps, stops, seed, truncation), generator.about(seed, truncation)
     if out.endswith(".gif"):
-        pictures.gif([pictures.grid(image[None], scale=scale) for image in images], Path(out), last_milliseconds=120)
+        frames = [pictures.grid(image[None], scale=scale) for image in images]
+        pictures.gif(frames, Path(out), last_milliseconds=120, about=about)
     else:
         with atomic.replacing(Path(out)) as temporary:
-            pictures.grid(images, columns=-(-steps // stops), scale=scale).save(temporary, "PNG")
-    click.echo(f"wrote {steps} steps to {out}")
+            sheet = pictures.grid(images, columns=math.ceil(steps / stops), scale=scale)
+            sheet.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
+    click.echo(f"wrote {steps} steps to {out}{_from(generator)}")

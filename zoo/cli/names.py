@@ -56,15 +56,16 @@ def show(name: str) -> None:
 
     from zoo import recipe
     from zoo.checkpoints import checkpoint, resolve
+    from zoo.files.text import printable, printable_lines
 
     if name in resolve.shipped() or resolve.is_address(name) or Path(name).is_dir():
         opened = checkpoint.open_checkpoint(resolve.resolve(name))
         info = opened.info
-        click.echo(f"# {opened.path}")
+        click.echo(f"# {printable(opened.path)}")
         for key in ("images", "step", "kid", "backend", "processor"):
-            click.echo(f"# {key}: {checkpoint.printable(info.get(key))}")
-        if isinstance(info.get("data"), dict):
-            source, count = (checkpoint.printable(info["data"].get(key)) for key in ("source", "images"))
+            click.echo(f"# {key}: {printable(info.get(key), 200)}")
+        if info.get("data"):
+            source, count = (printable(info["data"].get(key), 200) for key in ("source", "images"))
             click.echo(f"# data: {source}, {count} images")
         for file, entry in info["files"].items():
             click.echo(f"# {file}: {entry['bytes']:,} bytes, sha256 {entry['sha256'][:16]}...")
@@ -72,4 +73,4 @@ def show(name: str) -> None:
         loaded = opened.recipe
     else:
         loaded = recipe.load(name)
-    click.echo(tomli_w.dumps(loaded.to_dict()).rstrip())
+    click.echo(printable_lines(tomli_w.dumps(loaded.to_dict()).rstrip()))

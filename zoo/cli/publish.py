@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import click
 
+from zoo.cli.draw import of_a_run
 from zoo.cli.terminal import load_backend, say
+
+FORMATS = ["checkpoint", "keras", "savedmodel", "onnx", "torch-fidelity"]  # of zoo.publish.export, which loads Keras
 
 
 @click.command()
 @click.argument("name")
-@click.option("--format", "format_", type=click.Choice(["checkpoint", "keras", "onnx", "savedmodel"]), required=True)
-@click.option("-o", "--out", required=True, help="What to write: a folder, .keras or .onnx file.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), required=True)
+@of_a_run
+@click.option("-o", "--out", required=True, help="What to write: a new folder, a .keras or .onnx file.")
 @click.option("--license", help="Of the weights, for a checkpoint's card: apache-2.0, cc-by-4.0, ...")
-def export(name: str, format_: str, out: str, license: str | None) -> None:
-    """Writes a trained generator for use elsewhere. NAME: a shipped name, a checkpoint folder or a run (its best).
+def export(name: str, format_: str, checkpoint: str | None, out: str, license: str | None) -> None:
+    """Writes a trained generator for use elsewhere. NAME: a shipped name, a checkpoint folder or a run.
 
     \b
     ganzoo export runs/mine --format checkpoint -o my-gan/
     ganzoo export dcgan-fashion-mnist --format keras -o generator.keras
     ganzoo export dcgan-fashion-mnist --format onnx -o generator.onnx
+
+    The formats keras, savedmodel and onnx are one function, from normal z [N, Z], and truncation [N, 1] where the
+    network has it, to float32 images [N, H, W, C] in [-1, 1]. The last lines say the sizes. torch-fidelity is ONNX as
+    that judge reads it.
     """
     load_backend()
     from zoo.publish import export as exporting
 
-    exporting.export(name, format_, out, license=license)
+    exporting.export(name, format_, out, license, checkpoint)
     say(f"wrote {out}")
 
 

@@ -12,6 +12,8 @@ import tempfile
 
 import click
 
+from zoo.files.text import printable, printable_lines
+
 
 class Group(click.Group):
     """Turns user errors into one line and exit status 1, and keeps the order in which commands are defined."""
@@ -21,7 +23,7 @@ class Group(click.Group):
 
         logger = logging.getLogger("ganzoo")
         logger.setLevel(logging.INFO)
-        logger.handlers = [Said()]
+        logger.handlers, logger.propagate = [Said()], False  # TensorFlow gives the root logger a handler
         try:
             return super().invoke(context)
         except BrokenPipeError:
@@ -33,8 +35,7 @@ class Group(click.Group):
             if context.params["debug"]:
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
-            message = "".join(c if c.isprintable() else "?" for c in text)  # names out of files may hold anything
-            raise click.ClickException(message) from None
+            raise click.ClickException(printable(text, 5_000)) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -46,7 +47,7 @@ class Said(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        tqdm.write(record.getMessage(), file=sys.stderr)
+        tqdm.write(printable_lines(record.getMessage()), file=sys.stderr)
 
 
 class Duration(click.ParamType):

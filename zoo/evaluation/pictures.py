@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.evaluation.results import Evaluation
-from zoo.files import pictures
+from zoo.files import pictures, plotting
 from zoo.files.atomic import replacing
 
 GAP = 2  # pixels between groups of a gallery
@@ -78,13 +78,11 @@ def progress(curves: dict[str, list[list[float]]], chosen: int) -> bytes:
 def comparison(evaluations: dict[str, Evaluation], path: Path) -> None:
     """Draws evaluations side by side: a panel for each score, bars with the standard deviation over the sampling seeds,
     and the floor as a dashed line."""
-    from matplotlib.figure import Figure
-
     parts = list(zip(*(evaluation.evaluations for evaluation in evaluations.values()), strict=True))
     titles = [[score.name for score in part[0].scores] for part in parts]
     width = max(map(len, titles))
     size = (2.4 * width, (2 + 0.25 * len(evaluations)) * len(parts))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = plotting.figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(parts), width, squeeze=False)
     labels = [name if len(name) < 24 else f"...{name[-21:]}" for name in evaluations]
     for part, row, names in zip(parts, panels, titles, strict=True):
@@ -107,9 +105,7 @@ def comparison(evaluations: dict[str, Evaluation], path: Path) -> None:
 
 
 def _chart(height: float):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, height), layout="constrained")
+    figure = plotting.figure(figsize=(6.4, height), layout="constrained")
     axes = figure.subplots()
     axes.tick_params(labelsize=7)
     return figure, axes

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from zoo.files import plotting
 from zoo.files.atomic import replacing
+from zoo.files.text import printable
 
 
 def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> Image.Image:
@@ -26,23 +29,39 @@ def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> Imag
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def png(picture: Image.Image) -> bytes:
+def png(picture: Image.Image, about: dict[str, Any] | None = None) -> bytes:
+    """The bytes of a PNG file; `about` becomes text in it, as in `text_chunks`."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", optimize=True, pnginfo=text_chunks(about or {}))
     return buffer.getvalue()
 
 
-def gif(frames: list[Image.Image], path: Path, milliseconds: int = 120, last_milliseconds: int = 1500) -> None:
-    """Writes an endless animation; the last frame stays longer."""
+def text_chunks(about: dict[str, Any], before: PngInfo | None = None) -> PngInfo:
+    """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0"."""
+    chunks = PngInfo()
+    chunks.chunks += before.chunks if before else []
+    for key, value in about.items():
+        chunks.add_text(key.capitalize(), printable(value))
+    return chunks
+
+
+def gif(
+    frames: list[Image.Image],
+    path: Path,
+    milliseconds: int = 120,
+    last_milliseconds: int = 1500,
+    about: dict[str, Any] | None = None,
+) -> None:
+    """Writes an endless animation; the last frame stays longer, and `about` becomes the comment in it."""
     durations = [milliseconds] * (len(frames) - 1) + [last_milliseconds]
+    comment = "; ".join(f"{key}: {printable(value)}" for key, value in (about or {}).items())
+    said = {"comment": comment.encode()} if comment else {}
     with replacing(path) as temporary:
-        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, **said)
 
 
 def curves(entries: list[dict[str, Any]], path: Path) -> None:
     """Draws losses, logits, accuracies, KID and recall over the images seen, once there are some."""
-    from matplotlib.figure import Figure
-
     panels = {
         "losses": ("d_loss", "g_loss", "penalty"),
         "logits of D": ("d_real", "d_fake"),
@@ -57,8 +76,8 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
     panels = {title: names for title, names in panels.items() if names}
     if not panels:
         return
-    figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
-    rows = np.atleast_1d(figure.subplots(len(panels), sharex=True))
+    sheet = plotting.figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
+    rows = np.atleast_1d(sheet.subplots(len(panels), sharex=True))
     for axes, (title, names) in zip(rows, panels.items(), strict=True):
         for name in names:
             points = [(entry["images"], entry[name]) for entry in entries if name in entry]
@@ -68,4 +87,4 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
         axes.grid(alpha=0.3)
     axes.set_xlabel("real images shown to D")
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        sheet.savefig(temporary, dpi=100)

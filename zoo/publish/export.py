@@ -1,4 +1,4 @@
-"""A trained generator for use elsewhere: as shipped checkpoint, plain Keras, TensorFlow SavedModel or ONNX."""
+"""A trained generator for use elsewhere: as checkpoint, plain Keras, TensorFlow SavedModel or ONNX."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from keras import ops
 
 from zoo import networks
 from zoo.checkpoints import checkpoint, resolve
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.generator import Generator, load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.files import pictures
-from zoo.files.atomic import replacing, replacing_folder, require_writable
+from zoo.files.atomic import replacing, replacing_folder, require_new_folder, require_writable
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
 from zoo.networks.parts.variables import assign, by_path
@@ -27,33 +27,46 @@ from zoo.networks.parts.variables import assign, by_path
 logger = logging.getLogger("ganzoo")
 
 COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
-SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # the other formats are folders
+SUFFIXES = {"keras": ".keras", "onnx": ".onnx", "torch-fidelity": ".onnx"}  # the other formats are folders
+TENSORFLOW_ALONE = ("onnx", "savedmodel", "torch-fidelity")
+NOISE_SEED = 0  # of the noise maps inside an exported generator
 
 
-def export(name: str | Path, format: str, out: str | Path, license: str | None = None) -> Path:
+def export(
+    name: str | Path, format: str, out: str | Path, license: str | None = None, checkpoint: str | None = None
+) -> Path:
     """Writes a trained generator, whole or not at all, and returns where.
 
+    The formats keras, savedmodel and onnx are one function: z, float32 [N, latent_dim], normal numbers, and where the
+    network has it truncation, float32 [N, 1] between 0 and 1 (1: none) -> images, float32 [N, H, W, C], -1 black, 1
+    white. Equal z give equal images: noise maps are those of the first sample of seed 0, for every image.
+
     Args:
-        name: what `load_generator` accepts; a run stands for its best checkpoint.
+        name: what `load_generator` accepts.
         format: one of
 
-            checkpoint  a folder with both networks and no training state, for sampling and fine-tuning; kernels
-                        in half precision if that changes no pixel of 256 samples by more than 1/255
-            keras       one file of standard layers, which `keras.saving.load_model` reads without `zoo`:
-                        z [N, latent_dim] -> float32 [N, H, W, C] in [-1, 1]; not for StyleGAN-lite
-            savedmodel  a TensorFlow SavedModel with the generator's inputs by name in its signature (`z`, and
-                        for StyleGAN-lite the others too) -> float32 [N, H, W, C] in [-1, 1]
-            onnx        one file for torch-fidelity's `fidelity --input1`: normal z [N, Z] -> uint8 [N, 3, H, W],
-                        grey repeated. StyleGAN-lite's z is the latent and the noise maps side by side; all
-                        layers have one style without truncation, as in `Generator.sample`
+            checkpoint      a folder with both networks and no training state, for sampling and fine-tuning; kernels
+                            in half precision if that changes no pixel of 256 samples by more than 1/255
+            keras           one file of standard layers, which `keras.saving.load_model` reads without `zoo`; not for
+                            networks with layers of their own, such as StyleGAN-lite
+            savedmodel      a TensorFlow SavedModel, the signature "serving_default"
+            onnx            one file for ONNX Runtime and others
+            torch-fidelity  one ONNX file for `fidelity --input1`: normal z [N, Z] -> uint8 [N, 3, H, W], grey
+                            repeated. Z holds the latent and then the noise maps, drawn anew for every image, without
+                            truncation: the distribution of `Generator.sample`
 
         out: a file with the format's suffix, or a folder that is new or empty.
         license: of the weights, for the card of a checkpoint: an identifier as the Hub writes it, "apache-2.0"; None
             leaves what it was.
+        checkpoint: of a run: "best" (the default), "latest", "healthy" or a step, as in `load_generator`.
 
     Raises:
         ZooError: unknown name or format, `out` cannot be written, the network has no such format, JAX runs where
             TensorFlow must, or the optional package tf2onnx is missing.
+
+    Example:
+        >>> zoo.export("dcgan-fashion-mnist", "keras", "generator.keras")
+        PosixPath('generator.keras')
     """
     out = Path(out)
     if format not in WRITERS:
@@ -61,26 +74,24 @@ def export(name: str | Path, format: str, out: str | Path, license: str | None =
     suffix = SUFFIXES.get(format)
     if suffix and (out.suffix != suffix or out.is_dir()):
         raise ZooError(f"the format {format} is a file, for instance generator{suffix}. Received: {str(out)!r}")
-    if not suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ZooError(
-            f"the format {format} is a new folder, and there is something already; remove that or name "
-            f"another. Received: {str(out)!r}"
-        )
-    if format in ("onnx", "savedmodel") and keras.backend.backend() != "tensorflow":
+    if suffix:
+        require_writable(out)
+    else:
+        require_new_folder(out)
+    if format in TENSORFLOW_ALONE and keras.backend.backend() != "tensorflow":
         raise ZooError(
             f"the format {format} is written by TensorFlow; install it and set KERAS_BACKEND=tensorflow. "
             f"Received: {format!r} with KERAS_BACKEND={keras.backend.backend()}"
         )
-    if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
-        raise ZooError("the format onnx needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: 'onnx'")
+    if suffix == ".onnx" and importlib.util.find_spec("tf2onnx") is None:
+        raise ZooError(f"the format {format} needs tf2onnx; pip install 'tf2onnx>=1.17'. Received: {format!r}")
     if license is not None and (format != "checkpoint" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", license)):
         raise ZooError(
             "a licence goes into a checkpoint, by its identifier, as in apache-2.0 or cc-by-4.0. "
             f"Received: {license!r} for the format {format}"
         )
-    require_writable(out)
     more = {} if license is None else {"license": license}
-    WRITERS[format](resolve.resolve(name), out, **more)
+    WRITERS[format](resolve.resolve(name, checkpoint), out, **more)
     return out
 
 
@@ -113,12 +124,13 @@ def _checkpoint(source: Path, out: Path, **more: str) -> None:
     elif source.parent.name == "checkpoints":
         info["training"] = history(Run(source.parents[1]), info["images"])
     checkpoint.save(
-        out,
-        recipe,
-        exact if levels > 1 else halved,
-        info,
-        {"samples.png": pictures.png(pictures.grid(generator.sample(64))), **evidence},
+        out, recipe, exact if levels > 1 else halved, info, {"samples.png": _samples(generator), **evidence}
     )
+
+
+def _samples(generator: Generator) -> bytes:
+    about = {key: value for key, value in generator.about(seed=0).items() if key != "sha256"}  # of weights before
+    return pictures.png(pictures.grid(generator.sample(64)), {**about, "checkpoint": generator.recipe.name})
 
 
 def _name(source: str) -> str:
@@ -129,26 +141,56 @@ def _keras(source: Path, out: Path) -> None:
     model = plain(load_generator(source).model)
     with replacing(out) as temporary:
         model.save(temporary)
+    logger.info(signature(model))
 
 
 def _savedmodel(source: Path, out: Path) -> None:
-    model = load_generator(source).model
+    model = images_from_z(load_generator(source).model)
     with replacing_folder(out) as temporary:
         model.export(temporary, format="tf_saved_model", verbose=False)
+    logger.info(signature(model))
 
 
 def _onnx(source: Path, out: Path) -> None:
+    model = images_from_z(load_generator(source).model)
+    _write_onnx(model, out)
+    logger.info(signature(model))
+
+
+def _torch_fidelity(source: Path, out: Path) -> None:
     model = levels_from_z(load_generator(source).model)
-    with replacing(out) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
-        model.export(temporary, format="onnx", input_signature=model.inputs, verbose=False)
+    _write_onnx(model, out)
     logger.info(
         f"score it with: fidelity --fid --input1 {shlex.quote(str(out))} --input1-model-z-type normal "
         f"--input1-model-z-size {model.input_shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES"
     )
 
 
-WRITERS = {"checkpoint": _checkpoint, "keras": _keras, "onnx": _onnx, "savedmodel": _savedmodel}
+def _write_onnx(model: keras.Model, out: Path) -> None:
+    takes = model.inputs if len(model.inputs) == 1 else [{tensor.name: tensor for tensor in model.inputs}]
+    with replacing(out) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
+        model.export(temporary, format="onnx", input_signature=takes, verbose=False)
+
+
+WRITERS = {
+    "checkpoint": _checkpoint,
+    "keras": _keras,
+    "savedmodel": _savedmodel,
+    "onnx": _onnx,
+    "torch-fidelity": _torch_fidelity,
+}
+
+
+def signature(model: keras.Model) -> str:
+    """What an exported generator takes and gives, in words."""
+    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none"}
+    takes = " and ".join(
+        f"{tensor.name}, float32 [N, {tensor.shape[1]}] ({meanings.get(tensor.name, 'as in training')})"
+        for tensor in model.inputs
+    )
+    shape = ", ".join(map(str, model.outputs[0].shape[1:]))
+    return f"it takes {takes}; it gives images, float32 [N, {shape}], -1 black to 1 white"
 
 
 def plain(model: keras.Model) -> keras.Model:
@@ -180,6 +222,25 @@ def _plain_layer(layer: keras.Layer) -> keras.Layer:
         return layer.plain()
     config = layer.get_config()
     return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
+
+
+def images_from_z(model: keras.Model) -> keras.Model:
+    """The function that is exported: z [N, Z], and truncation [N, 1] where the network has it -> float32 [N, H, W, C].
+
+    Every image has one style for all layers, as in `Generator.sample`, and the noise maps of the first sample of
+    NOISE_SEED.
+    """
+    asked = {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name)
+        for tensor in model.inputs
+        if tensor.name in ("z", "truncation")
+    }
+    one = ops.ones_like(asked["z"][:, :1])
+    first = inputs.Sampler(model, NOISE_SEED)(1)
+    fixed = {name: ops.matmul(one, value) for name, value in first.items() if name != "z"}  # the same for each image
+    images = networks.generate(model, inputs.complete(model, fixed | asked))
+    takes = list(asked.values()) if len(asked) > 1 else asked["z"]
+    return keras.Model(takes, ops.clip(images, -1.0, 1.0), name="generator")
 
 
 def levels_from_z(model: keras.Model) -> keras.Model:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 
-from zoo.checkpoints import checkpoint, huggingface, resolve
+from zoo.checkpoints import checkpoint, guard, huggingface, resolve
 from zoo.checkpoints.generator import load_generator
 from zoo.files.errors import ZooError
 from zoo.publish import card, export
@@ -20,6 +20,7 @@ from zoo.publish import card, export
 logger = logging.getLogger("ganzoo")
 
 KERAS = ("config.json", "metadata.json", "model.weights.h5")  # what keras.saving.load_model("hf://org/name") reads
+COMMIT_SECONDS = 60.0  # that the Hub may think about a commit
 NEUTRAL = {".gitattributes", ".gitignore", "README.md", "LICENSE"}  # a repository may begin with these
 
 
@@ -44,7 +45,7 @@ def push(
         private: make it a private one.
         revision: a branch, made if it does not exist; None: the main branch.
         message: of the commit.
-        license: of the weights, as in `zoo.export.export`.
+        license: of the weights, as in `zoo.export`.
 
     Raises:
         ZooError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
@@ -65,13 +66,14 @@ def push(
     if not get_token():
         raise ZooError(f"there is no token to write to the Hub with; {huggingface.LOG_IN}. Received: {repository!r}")
     api = HfApi(**huggingface.CLIENT)
-    with huggingface.explained(address):
+    with huggingface.explained(address), guard.guarded():
         before = _look(api, address)
     _require_ours(before, address, private)
     with tempfile.TemporaryDirectory() as temporary:
         folder = _assemble(name, Path(temporary) / "checkpoint", address.repository, license)
         files = {path.name for path in folder.iterdir()}
-        with huggingface.explained(address):
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        with huggingface.explained(address), guard.guarded(send=size, silence=COMMIT_SECONDS):
             api.create_repo(address.repository, private=private or None, exist_ok=True)
             if revision:
                 api.create_branch(address.repository, branch=revision, exist_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
+from zoo.files import plotting
 from zoo.watch.diagnosis import Diagnosis
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import remedy
@@ -84,14 +85,12 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
 
 def evidence(diagnosis: Diagnosis) -> bytes:
     """PNG curves of the findings' signals, with thresholds and the steps at which they were passed."""
-    from matplotlib.figure import Figure
-
     shown: dict[str, Finding] = {}
     for finding in diagnosis.findings:
         if _points(diagnosis, finding.rule.signal):
             shown.setdefault(finding.rule.signal, finding)
     shown = dict(list(shown.items())[:PANELS])
-    figure = Figure(figsize=(8, 2.2 * len(shown)), layout="constrained")
+    figure = plotting.figure(figsize=(8, 2.2 * len(shown)), layout="constrained")
     for axes, (signal, finding) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
         steps, values = zip(*_points(diagnosis, signal), strict=True)
         axes.plot(steps, values, linewidth=1, marker="." if len(steps) == 1 else "")
