@@ -167,7 +167,8 @@ def test_hours_are_those_of_the_rates(tmp_path):
 
 
 def test_hours_belong_to_the_machine_that_spent_them(tmp_path):
-    run, (a, b) = Run(tmp_path), ({"device": {"name": name}, "precision": "float32"} for name in "ab")
+    run = Run(tmp_path)
+    a, b = ({"backend": "jax", "device": {"name": name}, "precision": "float32"} for name in "ab")
     for images, what in (
         (0, {"machine": a}),
         (36_000, {"images_per_second": 10.0}),
