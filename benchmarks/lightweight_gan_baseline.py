@@ -5,12 +5,13 @@
     torch-env/bin/python benchmarks/lightweight_gan_baseline.py my/images --hours 8 --out lightweight-gan.npz
     python benchmarks/judges.py lightweight-gan.npz lightweight-gan-ema.npz flowers-64 --data my/images
 
-Networks, losses, optimizer and augmentation are the package's (1.2.1). It refuses to run without CUDA: what it would place
-there is left on the CPU. One core trains.
+Networks, losses, optimizer and augmentation are the package's (1.2.1). It refuses to run without CUDA: what it would
+place there is left on the CPU. One core trains.
 
-The numbers are those of its command line, but for two that a CPU cannot afford: no attention at 32 pixels, which takes 1.7
-times as long and 7 GB, and an update after each batch of 10 instead of each fourth. A step is 1.2 TFLOP, 13 s on a
-core at 95 GFLOP/s: about 2,200 updates in 8 hours, where the command line's would be 330. `--command-line` takes its.
+The numbers are those of its command line, but for two that a CPU cannot afford. There is no attention at 32 pixels,
+which takes 1.7 times as long and 7 GB. And there is an update after each batch of 10, instead of each fourth. A step is
+1.2 TFLOP, 13 s on a core that does 95 GFLOP/s: about 2,200 updates in 8 hours, where the command line's numbers would
+allow 330. `--command-line` takes them all the same.
 
 Two files are written, of the generator and of its average. The average only begins after 20,000 steps: before, it is a
 copy of the generator, up to 1,000 steps old. Differs from ours: the package trains on all images of the folder, held
