@@ -62,5 +62,5 @@ def test_without_the_extra_or_its_weights_one_line_says_what_to_do(monkeypatch):
     ):
         extractors.load("dinov2")
     monkeypatch.setitem(sys.modules, "keras_hub.models", None)
-    with pytest.raises(ValueError, match=r"needs KerasHub: pip install 'keras-ganzoo\[dinov2\]'. Received: import of"):
+    with pytest.raises(ValueError, match=r"needs KerasHub: pip install 'keras-hub>=0.22'. Received: import of"):
         extractors.load("dinov2")

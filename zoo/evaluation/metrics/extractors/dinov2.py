@@ -47,7 +47,7 @@ def pretrained() -> keras.Model:
         from keras_hub.models import DINOV2Backbone
     except ImportError as error:
         raise ZooError(
-            f"the extractor dinov2 needs KerasHub: pip install 'keras-ganzoo[dinov2]'. Received: {error}"
+            f"the extractor dinov2 needs KerasHub: pip install 'keras-hub>=0.22'. Received: {error}"
         ) from None
     shape = (RESOLUTION, RESOLUTION, 3)
     try:
@@ -73,5 +73,5 @@ def digest(model: keras.Model) -> str:
     """SHA-256 of all weights, in the order of their paths."""
     total = hashlib.sha256()
     for variable in sorted(model.variables, key=lambda variable: variable.path):
-        total.update(np.ascontiguousarray(variable))
+        total.update(np.asarray(variable).tobytes())
     return total.hexdigest()
