@@ -17,16 +17,20 @@ from pathlib import Path
 
 import mobilenet_v2
 import numpy as np
+from PIL import Image
 
 from zoo import data
 from zoo.checkpoints.generator import load_generator
 from zoo.evaluation import features
-from zoo.evaluation.evaluate import FLOOR_LEAST, halves, read_images
 from zoo.evaluation.metrics import extractors
-from zoo.evaluation.metrics.scores import scores
+from zoo.evaluation.metrics.frechet import frechet_distance
+from zoo.evaluation.metrics.kernel import kernel_distance
+from zoo.evaluation.metrics.neighbours import neighbour_scores
 from zoo.evaluation.metrics.wavelet import wavelet_distance
 
 COLUMNS = ("FD", "KID", "precision", "recall", "coverage")
+SUFFIXES = (".png", ".jpg", ".jpeg")
+FLOOR_LEAST = 2_000  # held-out images; with fewer, the floor is taken between two halves of the training images
 
 
 def main() -> None:
@@ -47,7 +51,8 @@ def main() -> None:
     if len(store.heldout) >= FLOOR_LEAST:
         train, other = store.images, store.heldout
     else:
-        train, other = halves(store.images, options.images)
+        order, half = np.random.default_rng(0).permutation(len(store.images)), len(store.images) // 2
+        train, other = store.images[np.sort(order[:half])], store.images[np.sort(order[half:])]
     counts = [len(train), len(other), options.images]
     counts += [len(images) for images, _ in loaded.values() if isinstance(images, np.ndarray)]
     count = min(counts)
@@ -60,7 +65,7 @@ def main() -> None:
         images = drawn(*images, count, options.seed)
         for judge in judges:
             batches = features.in_batches(images)
-            row = scored(judge, answers[judge], features.extract(judge, batches, count, f"{subject}, {judge.name}"))
+            row = scored(answers[judge], features.extract(judge, batches, count, f"{subject}, {judge.name}"))
             print(f"{subject[-30:]:32}{judge.name:22}" + "".join(f"{value:12.4g}" for value in row), flush=True)
         print(
             f"{subject[-30:]:32}{'FWD, without a judge':22}{wavelet_distance(real['real'], images):12.4g}", flush=True
@@ -70,9 +75,12 @@ def main() -> None:
 def load(subject: str):
     """(images uint8 [N, H, W, C], their shape [H, W, C]) or (a Generator, the shape of what it draws)."""
     path = Path(subject)
-    checkpoint = (path / "ganzoo.json").exists() or (path / "checkpoints").exists()
-    if path.suffix == ".npz" or (path.is_dir() and not checkpoint):
-        images = read_images(path)
+    if path.suffix == ".npz":
+        images = np.load(path, allow_pickle=False)["images"]
+        return images, images.shape[1:]
+    files = sorted(file for file in path.glob("**/*") if file.suffix in SUFFIXES)
+    if files and not (path / "ganzoo.json").exists() and not (path / "checkpoints").exists():
+        images = np.stack([np.atleast_3d(np.asarray(Image.open(file))) for file in files])
         return images, images.shape[1:]
     generator = load_generator(subject)
     size, channels = generator.recipe.data.resolution, generator.recipe.data.channels
@@ -86,12 +94,13 @@ def drawn(subject, _, count: int, seed: int) -> np.ndarray:
     return np.concatenate(list(subject.batches(count, seed, 1.0, features.BATCH_SIZE)))
 
 
-def scored(judge, real: features.Features, fake: features.Features) -> list[float]:
+def scored(real: features.Features, fake: features.Features) -> list[float]:
     """The scores of COLUMNS."""
+    sets = real.features, fake.features
     with warnings.catch_warnings(action="ignore"):
-        found = scores(real, fake, judge.score)
-    suffix = judge.score.removeprefix("FD")
-    return [found[{"FD": judge.score, "KID": f"KID{suffix}"}.get(column, column)] for column in COLUMNS]
+        balls = neighbour_scores(*sets)
+        kernel = kernel_distance(*sets, subset_size=min(1_000, len(real.features)))[0]
+        return [frechet_distance(*sets), kernel, balls.precision, balls.recall, balls.coverage]
 
 
 if __name__ == "__main__":
