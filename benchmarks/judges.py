@@ -27,6 +27,7 @@ from zoo.evaluation.metrics.frechet import frechet_distance
 from zoo.evaluation.metrics.kernel import kernel_distance
 from zoo.evaluation.metrics.neighbours import neighbour_scores
 from zoo.evaluation.metrics.wavelet import wavelet_distance
+from zoo.files.errors import ZooError
 
 COLUMNS = ("FD", "KID", "precision", "recall", "coverage")
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -46,7 +47,10 @@ def main() -> None:
     options = parser.parse_args()
 
     loaded = {subject: load(subject) for subject in options.subjects}
-    size, channels = next(iter(loaded.values()))[1][::2]
+    shapes = {shape for _, shape in loaded.values()}
+    if len(shapes) > 1:
+        raise ZooError(f"what is compared must have one size and number of channels. Received: {sorted(shapes)}")
+    size, _, channels = shapes.pop()
     store = data.prepare(options.data, resolution=size, channels=channels, fit=options.fit, data_dir=options.data_dir)
     if len(store.heldout) >= FLOOR_LEAST:
         train, other = store.images, store.heldout
