@@ -1,3 +1,4 @@
 """How good a generator is: scores beside their floor, known failure modes, and the evidence for a card."""
 
-EXTRACTORS = ("efficientnet-lite0", "inception", "classifier")  # by name; commands offer them before anything is loaded
+# By name; commands offer them before anything is loaded.
+EXTRACTORS = ("efficientnet-lite0", "inception", "dinov2", "classifier")

@@ -61,7 +61,8 @@ def load(name: str | Extractor, store=None) -> Extractor:
     """The extractor of that name; an object is the extractor itself.
 
     Args:
-        name: "efficientnet-lite0" ships with the package; "inception" is downloaded; "classifier" is trained on labels.
+        name: "efficientnet-lite0" ships with the package; "inception" and "dinov2" are downloaded; "classifier" is
+            trained on labels.
         store: the `zoo.data.Store` of the real images, for the classifier.
 
     Raises:
@@ -84,6 +85,10 @@ def load(name: str | Extractor, store=None) -> Extractor:
         from zoo.evaluation.metrics.extractors import inception
 
         return inception.load()
+    if name == "dinov2":
+        from zoo.evaluation.metrics.extractors import dinov2
+
+        return dinov2.load()
     if name == "classifier":
         from zoo.evaluation.metrics.extractors.classifier import Classifier
 
