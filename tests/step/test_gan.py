@@ -236,6 +236,23 @@ def test_keras_fit_runs_the_same_step(small):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=a.path)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="fit is TensorFlow's")
+def test_fit_takes_images_and_save_keeps_all(small, tmp_path):
+    gan = GAN(small("dcgan-cifar10"))
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+    history = gan.fit(images, epochs=2, verbose=0).history
+    assert len(history["d_loss"]) == 2 and np.isfinite(history["d_loss"]).all()
+    assert int(gan.step) == 6  # 12 images in batches of 4, twice
+    with pytest.raises(ValueError, match=r"uint8 images \[N, 32, 32, 3\].*Received: float32"):
+        gan.fit(images.astype(np.float32))
+    gan.save(tmp_path / "gan.keras")
+    again = keras.models.load_model(tmp_path / "gan.keras")
+    for a, b in zip(
+        [*gan.variables, *gan.optimizer.variables], [*again.variables, *again.optimizer.variables], strict=True
+    ):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX lowers for devices that are not there")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_step_lowers_for_accelerators(small, name, monkeypatch):

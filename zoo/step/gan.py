@@ -13,12 +13,13 @@ from zoo.backend import device
 from zoo.files.errors import ZooError
 from zoo.networks.parts.layers import spectral_layers
 from zoo.networks.parts.variables import by_path
-from zoo.recipe import Recipe, largest
+from zoo.recipe import Recipe, from_dict, largest
 from zoo.step import augment, losses, penalties, schedule
 from zoo.step.fit import Steps
 from zoo.step.optimizers import PairOptimizer
 
 
+@keras.saving.register_keras_serializable("zoo")
 class GAN(keras.Model):
     """A recipe's networks, optimizers and averages, and the step that trains them; in `device.precision`.
 
@@ -88,6 +89,17 @@ class GAN(keras.Model):
         if isinstance(images, np.ndarray):
             images = Steps(self, images)
         return super().fit(images, **{"shuffle": False} | options)
+
+    def get_config(self) -> dict:
+        """What `keras.Model.save` keeps beside the weights: the recipe."""
+        return {"recipe": self.recipe.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict) -> GAN:
+        return cls(from_dict(config["recipe"]))
+
+    def get_compile_config(self) -> None:
+        """Nothing, since a GAN compiles itself from its recipe."""
 
     def update(self, batch: dict, players: tuple[str, ...] = schedule.BOTH) -> dict:
         """One training step: `d_steps` updates of D, each on fresh real images, then `g_steps` updates of G.
