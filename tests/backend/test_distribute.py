@@ -85,6 +85,7 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path):
             "dcgan": {},
             "sngan": {"loss.gradient_penalty": 10.0},
             "stylegan-lite": {},  # wgan-gp is sngan without u
+            "r3gan": {"augment.ada_p": 0.0, "loss.r1_every_steps": 2},
         }.items()
     ]
     files = [tmp_path / f"{count}.npz" for count in (1, 2)]

@@ -14,11 +14,12 @@ from zoo.files import pictures
 from zoo.networks.parts.variables import by_path
 from zoo.publish.export import export, levels_from_z, plain
 
-NETWORKS = {
-    "dcgan": {},
-    "sngan": {"data.channels": 3},
-    "stylegan-lite": {"model.mapping_layers": 2, "model.style_mixing": 0.5},
-}
+# TensorFlow and ONNX take 10 s for a network: of two kinds always, of the others among the slow tests.
+EXPORTED = [
+    name if name in ("dcgan", "stylegan-lite") else pytest.param(name, marks=pytest.mark.slow)
+    for name in networks.NAMES
+]
+PLAIN = [name for name, config in networks.configs().items() if config.facts.plain_keras]
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def saved(small, tmp_path):
     """A function that saves a tiny checkpoint with weights far from their start: `saved("dcgan")`."""
 
     def make(network, folder="source", scale=1.0, training=False, **info):
-        recipe = small("dcgan-fashion-mnist", **{"model.network": network, **NETWORKS[network]})
+        recipe = small(f"{network}-fashion-mnist", **({"data.channels": 3} if network == "sngan" else {}))
         rng = np.random.default_rng(0)
         tensors = {}
         for model in networks.build(recipe):
@@ -123,7 +124,7 @@ def test_an_exported_checkpoint_exports_to_the_same_weights(saved, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept")  # NumPy 2.4 of a TensorFlow variable
 def test_keras_files_load_without_zoo(saved, tmp_path):
-    sources = {network: saved(network, network) for network in ("dcgan", "sngan")}
+    sources = {network: saved(network, network) for network in PLAIN}
     empty = tmp_path / "empty"
     empty.mkdir()
     z = np.random.default_rng(0).standard_normal((5, 8), "float32")
@@ -186,7 +187,7 @@ def levels(images):
     return np.rint((np.asarray(images) + 1.0) * 127.5).astype(int)
 
 
-@pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
+@pytest.mark.parametrize("network", EXPORTED)
 def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, said):
     """The same inputs by name, the same images, float32 [N, H, W, C] in [-1, 1]; the last line says so."""
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
@@ -215,7 +216,7 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, sai
         assert ("truncation, float32 [N, 1]" in line) == ("truncation" in inputs)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", networks.NAMES)
 def test_levels_from_z_are_the_samples(saved, network):
     generator = load_generator(saved(network))
     model = levels_from_z(generator.model)
@@ -228,7 +229,7 @@ def test_levels_from_z_are_the_samples(saved, network):
     np.testing.assert_array_equal(given.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
 
 
-@pytest.mark.parametrize("network", ["dcgan", "stylegan-lite"])
+@pytest.mark.parametrize("network", EXPORTED)
 def test_torch_fidelity_reads_our_images(saved, tmp_path, network, said):
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")

@@ -132,6 +132,7 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
         ("dcgan-fashion-mnist", {"schedule.wait_above": 0.0001}),
         ("dcgan-fashion-mnist", {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128}),
         pytest.param("sngan-fashion-mnist", {"schedule.d_steps": 1}, marks=pytest.mark.slow),
+        pytest.param("r3gan-fashion-mnist", {"schedule.images": 128}, marks=pytest.mark.slow),
         pytest.param(
             "stylegan-lite-fashion-mnist", {"augment.ada": True, "loss.r1_every_steps": 3}, marks=pytest.mark.slow
         ),
