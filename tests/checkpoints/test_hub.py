@@ -607,6 +607,11 @@ def test_a_full_disk_says_what_to_do(hasty, monkeypatch):
     refused("the disk is full; make room, or set HF_HOME", resolve.resolve, NAME)
 
 
+def test_without_a_home_folder_the_remedy_is_named(published, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "~nobody-has-this-name/hub")
+    refused("no home folder .* set HF_HOME to a folder", resolve.resolve, NAME)
+
+
 def test_the_client_is_left_as_it_was(hasty):
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils import _http

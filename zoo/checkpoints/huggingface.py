@@ -65,6 +65,7 @@ def download(address: Address, files: Collection[str] | None = None, again: bool
             the Hub would not give, a full disk, or neither a connection nor a copy in the cache.
     """
     options = {"repo_id": address.repository, "allow_patterns": list(files or checkpoint.FILES), **CLIENT}
+    _require_cache(address)
     cached = None if again else _cached(address, files or (), options)
     if cached and guard.COMMIT.fullmatch(address.revision or ""):
         return cached
@@ -83,6 +84,17 @@ def download(address: Address, files: Collection[str] | None = None, again: bool
             f"the Hub cannot be reached ({error.reason}); {address} comes from the cache, commit {cached.name[:12]}"
         )
         return cached
+
+
+def _require_cache(address: Address) -> None:
+    from huggingface_hub import constants
+
+    try:
+        Path(constants.HF_HUB_CACHE).expanduser()
+    except RuntimeError:
+        raise ZooError(
+            f"there is no home folder for the Hub's cache: set HF_HOME to a folder. Received: {str(address)!r}"
+        ) from None
 
 
 def _fetch(address: Address, options: dict, again: bool) -> Path:
