@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 
 class Lazy:
-    """Stands for a module that is imported when an attribute of it is asked for."""
+    """Stands for a module that is imported when an attribute of it is asked for, after the backend was chosen."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        importlib.import_module("zoo.backend")  # says what is wrong where Keras cannot be imported
         return getattr(importlib.import_module(self._name), attribute)
 
 

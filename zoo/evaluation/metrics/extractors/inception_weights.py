@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load as parse_safetensors
 
-from zoo.checkpoints import huggingface
+from zoo.checkpoints import guard, huggingface
 from zoo.files.errors import ZooError
 
 REPOSITORY = "nikhilr01/sen-bridge-weights"  # pytorch-fid's conversion of inception-2015-12-05; Apache-2.0
 FILE = "fid_inception.safetensors"
 SHA256 = "b7a528bf4051f62c057bc14657865abf180a23eb1748d00ff0933d84698202ed"
+MOST_BYTES = 200_000_000  # of the download; the file has half of that
 VARIABLE = "GANZOO_INCEPTION"  # the environment variable that names a copy of the file
 NORM_EPSILON = 1e-3
 CONVOLUTION = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
@@ -56,7 +57,7 @@ def fetch(again: bool = False) -> Path:
         with contextlib.suppress(LocalEntryNotFoundError):
             return Path(hf_hub_download(REPOSITORY, FILE, local_files_only=True))
     try:
-        with huggingface.explained(huggingface.Address(REPOSITORY)):
+        with huggingface.explained(huggingface.Address(REPOSITORY)), guard.guarded(receive=MOST_BYTES):
             get_hf_file_metadata(hf_hub_url(REPOSITORY, FILE))  # offline, the download would try for 24 seconds
             return Path(hf_hub_download(REPOSITORY, FILE, force_download=again, **huggingface.CLIENT))
     except ValueError as error:
