@@ -17,21 +17,17 @@ from pathlib import Path
 
 import mobilenet_v2
 import numpy as np
-from PIL import Image
 
+import zoo
 from zoo import data
-from zoo.checkpoints.generator import load_generator
 from zoo.evaluation import features
+from zoo.evaluation.measurement import Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
-from zoo.evaluation.metrics.frechet import frechet_distance
-from zoo.evaluation.metrics.kernel import kernel_distance
-from zoo.evaluation.metrics.neighbours import neighbour_scores
+from zoo.evaluation.metrics.scores import Value
 from zoo.evaluation.metrics.wavelet import wavelet_distance
 from zoo.files.errors import ZooError
 
 COLUMNS = ("FD", "KID", "precision", "recall", "coverage")
-SUFFIXES = (".png", ".jpg", ".jpeg")
-FLOOR_LEAST = 2_000  # held-out images; with fewer, the floor is taken between two halves of the training images
 
 
 def main() -> None:
@@ -46,66 +42,52 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    loaded = {subject: load(subject) for subject in options.subjects}
-    shapes = {shape for _, shape in loaded.values()}
+    subjects = {name: load(name, options.seed) for name in options.subjects}
+    shapes = {subject.shape for subject in subjects.values()}
     if len(shapes) > 1:
         raise ZooError(f"what is compared must have one size and number of channels. Received: {sorted(shapes)}")
     size, _, channels = shapes.pop()
     store = data.prepare(options.data, resolution=size, channels=channels, fit=options.fit, data_dir=options.data_dir)
-    if len(store.heldout) >= FLOOR_LEAST:
-        train, other = store.images, store.heldout
-    else:
-        order, half = np.random.default_rng(0).permutation(len(store.images)), len(store.images) // 2
-        train, other = store.images[np.sort(order[:half])], store.images[np.sort(order[half:])]
-    counts = [len(train), len(other), options.images]
-    counts += [len(images) for images, _ in loaded.values() if isinstance(images, np.ndarray)]
-    count = min(counts)
-    real = {"real": train[features.chosen(len(train), count)], "floor": other[features.chosen(len(other), count)]}
+    available = min(subject.available or options.images for subject in subjects.values())
+    reference = Reference.of_store(store, options.data, options.fit, options.images, available)
+    real, floor = (chosen(images, reference.described.floor_count) for images in (reference.train, reference.other))
     judges = [extractors.load("efficientnet-lite0"), mobilenet_v2.load()]
-    answers = {judge: features.kept(judge, train, store.fingerprint, "real", count) for judge in judges}
-    print(f"{count:,} images of each, {size} pixels; lower is better for FD, KID and FWD")
+
+    print(f"{reference.described.count:,} images of each, {len(floor):,} for the floor, {size} pixels")
     print(f"{'':32}{'judge':22}" + "".join(f"{column:>12}" for column in COLUMNS))
-    for subject, images in {"floor": (real["floor"], None), **loaded}.items():
-        images = drawn(*images, count, options.seed)
+    for judge in judges:
+        say("floor", judge.name, columns(judge, reference.floor(judge)))
+    say("floor", "FWD, without a judge", [wavelet_distance(real, floor)])
+    for name, subject in subjects.items():
+        measurement = Measurement.take(subject, reference, judges)
         for judge in judges:
-            batches = features.in_batches(images)
-            row = scored(answers[judge], features.extract(judge, batches, count, f"{subject}, {judge.name}"))
-            print(f"{subject[-30:]:32}{judge.name:22}" + "".join(f"{value:12.4g}" for value in row), flush=True)
-        print(
-            f"{subject[-30:]:32}{'FWD, without a judge':22}{wavelet_distance(real['real'], images):12.4g}", flush=True
-        )
+            say(name, judge.name, columns(judge, measurement.scores(judge)[0]))
+        drawn = measurement.images[: len(real)]
+        say(name, "FWD, without a judge", [wavelet_distance(real, drawn)])
 
 
-def load(subject: str):
-    """(images uint8 [N, H, W, C], their shape [H, W, C]) or (a Generator, the shape of what it draws)."""
-    path = Path(subject)
-    if path.suffix == ".npz":
-        images = np.load(path, allow_pickle=False)["images"]
-        return images, images.shape[1:]
-    files = sorted(file for file in path.glob("**/*") if file.suffix in SUFFIXES)
-    if files and not (path / "ganzoo.json").exists() and not (path / "checkpoints").exists():
-        images = np.stack([np.atleast_3d(np.asarray(Image.open(file))) for file in files])
-        return images, images.shape[1:]
-    generator = load_generator(subject)
-    size, channels = generator.recipe.data.resolution, generator.recipe.data.channels
-    return generator, (size, size, channels)
+def load(name: str, seed: int) -> Subject:
+    path = Path(name)
+    model = (path / "ganzoo.json").exists() or (path / "checkpoints").exists()
+    if not model and data.is_images(path):
+        return Subject.of_images(data.read_images(name), name)
+    return Subject.of_generator(zoo.load_generator(name), seeds=(seed,))
 
 
-def drawn(subject, _, count: int, seed: int) -> np.ndarray:
-    """`count` images uint8 [N, H, W, C], drawn or chosen by this seed."""
-    if isinstance(subject, np.ndarray):
-        return subject[np.random.default_rng(seed).permutation(len(subject))[:count]]
-    return np.concatenate(list(subject.batches(count, seed, 1.0, features.BATCH_SIZE)))
+def chosen(images: np.ndarray, count: int) -> np.ndarray:
+    return images[features.chosen(len(images), count)]
 
 
-def scored(real: features.Features, fake: features.Features) -> list[float]:
+def columns(judge, values: list[Value]) -> list[float]:
     """The scores of COLUMNS."""
-    sets = real.features, fake.features
-    with warnings.catch_warnings(action="ignore"):
-        balls = neighbour_scores(*sets)
-        kernel = kernel_distance(*sets, subset_size=min(1_000, len(real.features)))[0]
-        return [frechet_distance(*sets), kernel, balls.precision, balls.recall, balls.coverage]
+    found = {value.name.removesuffix(judge.score.removeprefix("FD")): value.value for value in values}
+    return [found[column] for column in COLUMNS]
+
+
+def say(subject: str, judge: str, numbers: list[float]) -> None:
+    print(f"{subject[-30:]:32}{judge:22}" + "".join(f"{number:12.4g}" for number in numbers), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of few images: the counts are printed
+        main()
