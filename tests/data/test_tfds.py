@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from zoo import data
 from zoo.data import store as stores
 
 
@@ -89,3 +90,19 @@ def test_tfds_refuses_in_one_line(prepare, tfds_dir, source, message):
     with pytest.raises(ValueError, match=message) as caught:
         prepare(source, data_dir=tfds_dir)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(f"Received: {source!r}")
+
+
+def test_without_a_connection_it_says_at_once_what_is_missing(tmp_path, monkeypatch, said):
+    tried = []
+
+    def refused(address, timeout):
+        tried.append((address, timeout))
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=r"must be downloaded.*--data-dir.*Received: 'tfds:fashion_mnist'"):
+        data.prepare("tfds:fashion_mnist", resolution=32, channels=1, data_dir=str(tmp_path))
+    assert len(tried) == 2 and all(timeout <= 5.0 for _, timeout in tried)
+    assert any("fashion_mnist/3.0.1 is not on this machine" in line for line in said)

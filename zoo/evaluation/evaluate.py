@@ -120,7 +120,12 @@ def _reference(real, subject: Subject, images: int, fit: str | None, data_dir: s
         )
     fit = fit or (subject.recipe.data.fit if subject.recipe else "crop")
     store = data.prepare(
-        str(source), resolution=subject.shape[0], channels=subject.shape[2], fit=fit, data_dir=data_dir
+        str(source),
+        resolution=subject.shape[0],
+        channels=subject.shape[2],
+        fit=fit,
+        white=subject.recipe.data.white if subject.recipe else 0,
+        data_dir=data_dir,
     )
     if not real and subject.trained_on not in (None, store.fingerprint):
         raise ZooError(

@@ -156,7 +156,12 @@ def _reference(
     wanted = opened.recipe.data
     source = source or next((run.recipe.data.source for run in runs), wanted.source)
     store = data.prepare(
-        source, resolution=wanted.resolution, channels=wanted.channels, fit=wanted.fit, data_dir=data_dir
+        source,
+        resolution=wanted.resolution,
+        channels=wanted.channels,
+        fit=wanted.fit,
+        white=wanted.white,
+        data_dir=data_dir,
     )
     if store.fingerprint != opened.info.get("data", {}).get("fingerprint", store.fingerprint):
         raise ZooError(

@@ -236,6 +236,7 @@ def _counts(train: np.ndarray, other: np.ndarray, images: int, available: int | 
 def _require_images(images: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ZooError(f"images must be uint8 [N, H, W, 1 or 3]. Received: {images.dtype} {images.shape}")
+    data.require_more_than_0_and_1(images, f"an array {images.shape}")
 
 
 def _digest(images: np.ndarray) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from urllib.parse import urlparse
+from urllib.request import getproxies
 
 from zoo.data.sources.base import Content, Item, Source, array_item
 from zoo.files.errors import ZooError
+
+ANSWER_SECONDS = 5.0  # for a connection; TFDS itself would try for minutes
+
+logger = logging.getLogger("ganzoo")
 
 
 def tfds_source(source: str, data_dir: str | None) -> Source:
@@ -40,6 +48,8 @@ def tfds_source(source: str, data_dir: str | None) -> Source:
 
     @contextmanager
     def opened() -> Iterator[Content]:
+        if not builder.is_prepared():
+            _require_connection(builder, source)
         try:
             builder.download_and_prepare()
             splits = builder.info.splits
@@ -60,3 +70,23 @@ def tfds_source(source: str, data_dir: str | None) -> Source:
         yield Content(count, items, list((features[label].names or []) if label else []), {})
 
     return Source(f"{builder.name}-{split}", ["tfds", builder.info.full_name, split], opened)
+
+
+def _require_connection(builder, source: str) -> None:
+    """Says what will be downloaded, and raises ZooError at once where no server can be reached."""
+    home = urlparse(builder.info.homepage).hostname or "www.tensorflow.org"
+    size = f", {builder.info.download_size}" if builder.info.download_size else ""
+    logger.warning(f"the data set {builder.info.full_name} is not on this machine: downloading it{size} ({home})")
+    if getproxies():  # which alone knows
+        return
+    for host in (home, "storage.googleapis.com"):  # where TFDS keeps what it knows of its data sets
+        try:
+            socket.create_connection((host, 443), timeout=ANSWER_SECONDS).close()
+            return
+        except OSError:
+            continue
+    raise ZooError(
+        f"the data set must be downloaded, and neither {home} nor storage.googleapis.com can be reached. Connect, name "
+        "the folder in which it is prepared with --data-dir, or give images of your own with --data. "
+        f"Received: {source!r}"
+    )
