@@ -40,7 +40,8 @@ for values in json.loads(sys.argv[2]):
     trained = [*gan.generator.trainable_variables, *gan.discriminator.trainable_variables]
     for variable in trained:
         if not np.asarray(variable).any():
-            size = 0.1 if variable.path.startswith("to_image") or len(variable.shape) == 0 else 1.0
+            small = variable.path.startswith("to_image") or len(variable.shape) != 1
+            size = 0.1 if small else 1.0
             variable.assign(rng.choice([-size, size], variable.shape))
     before = [np.asarray(variable).copy() for variable in trained]
     engine = backend.Engine(gan)

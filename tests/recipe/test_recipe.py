@@ -181,3 +181,29 @@ def test_a_file_takes_its_name_from_the_path(tmp_path):
     text = (recipes.RECIPES / "sngan-64.toml").read_text()
     (tmp_path / "mine.toml").write_text(text)
     assert recipes.load(tmp_path / "mine.toml").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"a - at b": 3}, ["unknown key a - at b"]),
+        ({"model.network": "x - at y.z"}, ["model.network must be one of", "'x - at y.z'"]),
+        ({"optimizer.g.learning_rate": {"from": 0, "to": 0}}, ["a learning rate is above 0"]),
+        ({"loss.name": "wasserstein", "loss.gradient_penalty": {"from": 0, "to": 0}}, ["needs a Lipschitz critic"]),
+        ({"model": {"latent_dim": 8}}, ["[model] lacks network, one of dcgan"]),
+    ],
+)
+def test_odd_recipes_end_in_one_sentence_too(overrides, words):
+    with pytest.raises(ZooError, match="Received: ") as caught:
+        recipes.load("dcgan-cifar10", overrides)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_another_network_takes_over_the_keys_that_it_has():
+    recipe = recipes.load("sngan-64", {"model.network": "dcgan"})
+    assert recipe.model.facts.title == "DCGAN"
+    with pytest.raises(ZooError, match="pyramid"):
+        recipes.load("sngan-64", {"model.network": "dcgan", "model.pyramid": True})
+    with pytest.raises(ZooError, match=r"data.source must be a string.*Received: 3"):
+        recipe.replace(**{"data.source": 3})

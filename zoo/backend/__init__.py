@@ -1,15 +1,16 @@
 """The few operations in which TensorFlow and JAX differ; everything else is `keras.ops`.
 
 value_and_grad(function, variables, state)   the loss, what came with it, and its gradients
-input_gradient(function, x)           the gradient of sum(function(x)) with respect to x, itself differentiable
-conv_transpose(x, kernel)             of stride 2, with gradients that are fast on GPUs
-compiled(function, state)             a function of arrays that reads variables, compiled; it changes none
-replicas()                            copies of the model that train together
-devices()                             devices that share a batch
-workers()                             processes that train together
-is_chief()                            whether this process is the one that writes
-Engine(gan)                           runs the compiled `gan.update` on numpy batches
-strategy(name)                        the devices to run on
+input_gradient(function, x)                  the gradient of sum(function(x)) in x, itself differentiable
+conv_transpose(x, kernel)                    of stride 2, with gradients that are fast on GPUs
+grouped_conv(x, kernel, groups)              of stride 1, with gradients that are fast on CPUs
+compiled(function, state)                    a function of arrays that reads variables, compiled; it changes none
+replicas()                                   copies of the model that train together
+devices()                                    devices that share a batch
+workers()                                    processes that train together
+is_chief()                                   whether this process is the one that writes
+Engine(gan)                                  runs the compiled `gan.update` on numpy batches
+strategy(name)                               the devices to run on
 """
 
 from __future__ import annotations

@@ -138,6 +138,8 @@ def prepare(
                     _remove_stale(stores)
                     _write(folder, source, content, settings)
             except OSError as error:
+                if path.exists():  # another process was faster, and its store is the same
+                    return _open(path, source)
                 raise ZooError(
                     f"the image store cannot be written ({error}): set GANZOO_CACHE to a folder with room. "
                     f"Received: {str(stores)!r}"

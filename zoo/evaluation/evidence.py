@@ -116,8 +116,11 @@ def command(recipe: recipes.Recipe) -> str:
     """The command that runs this recipe with this package."""
     if recipe.name not in recipes.names():
         return "ganzoo train recipe.toml"
+    shipped = recipes.load(recipe.name)
+    if shipped.model.network != recipe.model.network:
+        return "ganzoo train recipe.toml"
     words, values = ["ganzoo", "train", recipe.name], recipe.to_dict()
-    for line in recipes.difference(recipes.load(recipe.name), recipe):
+    for line in recipes.difference(shipped, recipe):
         key = line.partition(":")[0]
         value = reduce(dict.__getitem__, key.split("."), values)
         words += ["--data", value] if key == "data.source" else ["--set", f"{key}={_toml(value)}"]

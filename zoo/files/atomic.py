@@ -92,6 +92,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         except OSError:
             if old.exists():
                 os.replace(old, path)
+            elif path.is_dir() and exchange(new, path):  # another process wrote there in the meantime
+                return
             raise
 
 

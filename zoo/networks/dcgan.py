@@ -4,7 +4,7 @@
     32           4x4x4g -> 8x8x2g -> 16x16xg -> 32x32         16x16xd -> 8x8x2d -> 4x4x4d -> logit
     64           4x4x8g -> 4g -> 2g -> g -> 64x64             d -> 2d -> 4d -> 8d -> logit
     128          4x4x16g -> 8g -> 4g -> 2g -> g -> 128x128    d -> 2d -> 4d -> 8d -> 16d -> logit
-    256          one more of each, as wide again
+    256          4x4x32g -> 16g -> 8g -> 4g -> 2g -> g -> 256x256    d -> 2d -> 4d -> 8d -> 16d -> 32d -> logit
 
 The paper's LSUN network is resolution 64 with g = d = 128. Parameters at 64 pixels, 3 channels, z of 100, g = d = 64:
 generator 3,576,707, discriminator 2,765,633; the widespread PyTorch example, which leaves out the outer biases,
@@ -23,7 +23,12 @@ from zoo.networks.parts.network import Facts, Model
 
 
 def _as_sngan(model: Config, resolution: int) -> dict[str, Any]:
-    """SNGAN is as wide at 4 pixels, where its channels are counted; DCGAN's are counted at half the size."""
+    """SNGAN is as wide at 4 pixels, where its channels are counted; DCGAN's are counted at half the size.
+
+    It does not build at 256 pixels.
+    """
+    if resolution > 128:
+        return {}
     keys = {f"{player}_channels": getattr(model, f"{player}_channels") * resolution // 8 for player in ("d", "g")}
     return {"network": "sngan", **keys} | ({"pyramid": True} if resolution == 32 else {})
 

@@ -11,10 +11,10 @@ leaky ReLU after the first two. A 1 x 1 convolution changes the width between tw
     256           4x4: g, g, g, g, g/2, g/4, 256x256: g/8
     pyramid       4x4: g, 8x8: g/2, 16x16: g/4, ...
 
-G starts from a learned 4 x 4 tensor, each channel of which is multiplied by a number that is linear in z. D ends the
-other way round. Weights start as normal with a gain that keeps the variance of the sum of all blocks near 1, and the
-last convolution of each block starts at 0 (fix-up initialisation: Zhang 2019, arXiv:1901.09321). The image is linear:
-it lies about [-1, 1], and only the conversion to uint8 clips.
+G starts from a learned 4 x 4 tensor, each channel of which is multiplied by a number that is linear in z. D ends in a
+4 x 4 depthwise convolution and a dense layer. Weights start as normal with a gain that keeps the variance of the sum of
+all blocks near 1, and the last convolution of each block starts at 0 (fix-up initialisation: Zhang 2019,
+arXiv:1901.09321). The image is linear: it lies about [-1, 1], and only the conversion to uint8 clips.
 
 Parameters at 32 pixels, 3 channels, z of 64, g = d = 768, 2 blocks, groups of 16, as wide as the paper's CIFAR-10
 network: generator 20,732,160, discriminator 20,683,776.

@@ -55,6 +55,8 @@ def upgraded(values: dict[str, Any]) -> dict[str, Any]:
 def _without_decay(adam: Any) -> Any:
     if not isinstance(adam, dict) or adam.get("decay") not in ("constant", "linear"):
         return adam
+    if type(adam.get("learning_rate")) not in (int, float):  # what is wrong with it is said when it is read
+        return {key: value for key, value in adam.items() if key != "decay"}
     new = {key: value for key, value in adam.items() if key != "decay"}
     if adam["decay"] == "linear":
         new["learning_rate"] = {"from": adam.get("learning_rate"), "to": 0.0}
@@ -77,18 +79,21 @@ def _require_finite(value: Any, key: str) -> None:
 
 def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
     """msgspec's message, "Expected `int` >= 1 - at `$.schedule.images`", in the words of this package."""
-    problem, _, path = message.partition(" - at ")
-    keys = re.sub(r"\[.*", "", path.strip("`").removeprefix("$")).split(".")[1:]
+    found = re.search(r" - at `(\$[^`]*)`$", message)
+    problem, path = (message[: found.start()], found[1]) if found else (message, "$")
+    keys = re.sub(r"\[.*", "", path.removeprefix("$")).split(".")[1:]
     received = _at(values, keys)
     where = ".".join(keys)
-    named = re.findall(r"`([^`]*)`", problem)
-    if "unknown field" in problem:
+    named = re.findall(r"`([^`]*)`", problem) or [""]
+    if "unknown field" in problem and isinstance(received, dict):
         known = [struct_field for struct in _structs(kind, keys, values) for struct_field in _encoded(struct)]
         full = f"{where}.{named[0]}".lstrip(".")
         table = f" in [{where}] of {values['model'].get('network')}" if keys[:1] == ["model"] else ""
         return f"unknown key {full}{table}{nearest(named[0], known)} Received: {received.get(named[0])!r}"
     if "missing required field" in problem:
         lacking = f"[{where}]" if where else "the recipe"
+        if named == ["network"]:
+            return f"{lacking} lacks network, one of {', '.join(networks.NAMES)}. Received: {sorted(received)}"
         missing = sorted(
             {name for struct in _structs(kind, keys, values) for name in _required(struct)} - set(received)
         )
@@ -102,7 +107,7 @@ def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
         limit = bound[2].removesuffix(".0")
         return f"{where} must be {BOUNDS[bound[1]]} {limit}. Received: {received!r}"
     if named == ["object"] or kinds == ["a table of keys and values"]:
-        return f"[{where}] must be a table of keys and values. Received: {received!r}"
+        return f"{f'[{where}]' if where else 'the recipe'} must be a table of keys and values. Received: {received!r}"
     return f"{where} must be {' or '.join(dict.fromkeys(kinds))}. Received: {received!r}"
 
 

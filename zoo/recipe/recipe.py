@@ -155,7 +155,8 @@ class Recipe(Table, frozen=True, kw_only=True):
 
     def replace(self, /, **overrides: Any) -> Recipe:
         """A copy with dotted keys replaced, for instance `replace(**{"schedule.images": 1000})`."""
-        return from_dict(_override(self.to_dict(), msgspec.to_builtins(overrides)))
+        plain = {key: msgspec.to_builtins(v) if isinstance(v, Struct) else v for key, v in overrides.items()}
+        return from_dict(_override(self.to_dict(), plain))
 
     def slower(self, rollbacks: int) -> Recipe:
         """A copy with both rates halved for each rollback."""
@@ -202,7 +203,7 @@ def load(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
 def parse(text: str, name: str, where: str = "", overrides: dict[str, Any] | None = None) -> Recipe:
     """Reads the text of a recipe; `name` unless the text has one, `where` for errors. Raises as `load` does."""
     try:
-        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # TOML has no other end of a line
+        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # a TOML line ends at \n only
             raise ZooError(f"the recipe has a line with more than {MOST_DOTS} dots. Received: {where!r}")
         values = {"name": name} | upgraded(tomllib.loads(text))
         return from_dict(_override(values, overrides or {}))
@@ -278,6 +279,10 @@ def _override(values: dict, overrides: dict[str, Any]) -> dict:
             if not isinstance(table, dict):
                 raise ZooError(f"{name!r} in the override {key!r} is a value, not a table. Received: {table!r}")
         table[last] = value
+    if overrides.get("model.network") in networks.NAMES and isinstance(values.get("model"), dict):
+        own = {"network", *networks.configs()[overrides["model.network"]].__struct_fields__}
+        kept = {key: v for key, v in values["model"].items() if key in own or f"model.{key}" in overrides}
+        values["model"] = kept  # without the keys of the network that was there before
     return values
 
 
@@ -320,6 +325,11 @@ def _check(recipe: Recipe) -> None:
             schedule.wait_above,
         ),
         (
+            not all(largest(adam.learning_rate) > 0 for adam in (recipe.optimizer.d, recipe.optimizer.g)),
+            "a learning rate is above 0 somewhere in the run",
+            f"{recipe.optimizer.d.learning_rate} and {recipe.optimizer.g.learning_rate}",
+        ),
+        (
             augment.ada and loss.facts.decision is None,
             "augment.ada is steered by sign D(real), which has no meaning for this loss; use augment.diffaugment, or "
             "augment.ada_p for a probability that does not adapt",
@@ -346,7 +356,7 @@ def _check(recipe: Recipe) -> None:
             recipe.log.kid_images,
         ),
         (
-            loss.facts.lipschitz and not loss.gradient_penalty and not network.d_lipschitz,
+            loss.facts.lipschitz and not largest(loss.gradient_penalty) and not network.d_lipschitz,
             f"the loss {loss.name} needs a Lipschitz critic (Arjovsky 2017): set loss.gradient_penalty, 10 in "
             "Gulrajani 2017, with a network whose D has no batch normalisation",
             f"{model.network!r} without a penalty",

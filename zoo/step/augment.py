@@ -31,7 +31,7 @@ def uniform_count(names):
     """Number of uniforms per image that the augmentations `names` need together.
 
     Raises:
-        ZooError: a name is not one of `UNIFORMS`.
+        ValueError: a name is not one of `UNIFORMS`.
     """
     for name in names:
         if name not in UNIFORMS:
@@ -120,7 +120,7 @@ def diffaugment(images, u, policies):
         policies: names from `DIFFAUGMENT`; the paper's order is color, translation, cutout.
 
     Raises:
-        ZooError: unknown policy, or a wrong number of uniforms.
+        ValueError: unknown policy, or a wrong number of uniforms.
     """
     for name in policies:
         if name not in DIFFAUGMENT:
@@ -161,7 +161,7 @@ def ada(images, u, p):
         p: scalar in [0, 1].
 
     Raises:
-        ZooError: neither one nor three channels, or a wrong number of uniforms.
+        ValueError: neither one nor three channels, or a wrong number of uniforms.
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"ADA needs images with 1 or 3 channels. Received: shape {tuple(images.shape)}")

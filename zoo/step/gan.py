@@ -109,7 +109,7 @@ class GAN(keras.Model):
         logs, plan, strength = {}, self.recipe.schedule, self.recipe.augment.ada_p
         real = self.scaled(batch["real"])
         if largest(strength) > 0:
-            self.ada_p.assign(schedule.value(strength, self.step * plan.images_per_step, plan) + ops.zeros(()))
+            self.ada_p.assign(schedule.value(strength, self.images_seen(), plan) + ops.zeros(()))
         if "d" in players:
             for i in range(plan.d_steps):
                 logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
@@ -139,7 +139,7 @@ class GAN(keras.Model):
             value = self.loss.d(real_logits, fake_logits)
             penalty = ops.zeros(())
             if loss.gradient_penalty:
-                weight = schedule.value(loss.gradient_penalty, count * plan.batch_size, plan)
+                weight = schedule.value(loss.gradient_penalty, ops.cast(count, "float32") * plan.batch_size, plan)
                 penalty += weight * penalties.gradient_penalty(self.discriminator, real, fake, noise["epsilon"])
             r1 = self.zero_centred_penalties(real, fake, count)
             return (value + penalty + r1) / backend.replicas(), (value, penalty, r1, real_logits, fake_logits)
@@ -174,7 +174,9 @@ class GAN(keras.Model):
         terms = [(gamma, images) for gamma, images in ((loss.r1, real), (loss.r2, fake)) if gamma]
 
         def taken():
-            weights = [schedule.value(gamma, count * plan.batch_size, plan) / 2 for gamma, _ in terms]
+            weights = [
+                schedule.value(gamma, ops.cast(count, "float32") * plan.batch_size, plan) / 2 for gamma, _ in terms
+            ]
             values = [penalties.zero_centred(self.discriminator, images) for _, images in terms]
             return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
@@ -195,7 +197,7 @@ class GAN(keras.Model):
 
     def update_ema(self) -> None:
         plan = self.recipe.schedule
-        images = self.step * plan.images_per_step
+        images = self.images_seen()
         half_life = schedule.value(self.recipe.ema.half_life_images, images, plan)
         decay = schedule.ema_decay(images, plan.images_per_step, half_life)
         for average, variable in zip(self.ema.variables, self.generator.variables, strict=True):
@@ -220,6 +222,10 @@ class GAN(keras.Model):
     def scaled(self, images: Any) -> Any:
         """uint8 to float32 in [-1, 1]."""
         return ops.cast(images, "float32") / 127.5 - 1.0
+
+    def images_seen(self):
+        """Real images that D has been shown before this step, float32: an int32 would end at 2 billion."""
+        return ops.cast(self.step, "float32") * self.recipe.schedule.images_per_step
 
     def augmented(self, real: Any, fake: Any, uniforms: Any) -> Any:
         """The images as D sees them: the real ones flipped, both augmented. Uniforms [N, 2, U], real before fake."""

@@ -67,7 +67,7 @@ def finetune(
     opened = checkpoint.open_checkpoint(folder)
     old = opened.recipe
     changes = {
-        "name": Path(out).name,
+        "name": Path(out).resolve().name,
         "start": resolve.pinned(name, folder),
         "data.source": source,
         "data.fit": "crop",
@@ -98,6 +98,7 @@ def rates(opened: checkpoint.Checkpoint) -> dict[str, Any]:
     generator, discriminator = networks.build(recipe)
     for player, file, network in (("g", "generator", generator), ("d", "discriminator", discriminator)):
         kernels = [variable for variable in network.trainable_variables if len(variable.shape) > 1]
+        kernels = [kernel for kernel in kernels if np.asarray(kernel).any()]  # one that starts at 0 has no growth
         first = [_size(kernel) for kernel in kernels]
         assign(by_path(network.variables), opened.arrays(file), file)
         growth = np.median([_size(kernel) / size for kernel, size in zip(kernels, first, strict=True)])

@@ -6,7 +6,7 @@ Readable without Keras. A network is one file in `zoo/networks` with
     generator(model, resolution, channels, init)           a Keras model
     discriminator(model, resolution, channels, init)       a Keras model
 
-and needs no other entry anywhere.
+and needs no other entry in the code.
 """
 
 from __future__ import annotations
