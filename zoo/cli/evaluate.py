@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from zoo.evaluation import results
 
 OPTIONS = [
-    click.option("--data", help="tfds:NAME, a folder of images or an .npz file.  [default: the training data]"),
+    click.option(
+        "--data", help="tfds:NAME, a folder of images, a .zip, .npz or .npy file.  [default: the training data]"
+    ),
     click.option(
         "--extractor",
         "extractors",
@@ -67,7 +69,7 @@ def measuring(command):
 @measuring
 @click.option("-o", "--out", default="evaluation.json", show_default=True, help="The scores with their protocol.")
 def evaluate(name, out, **options) -> None:
-    """Scores generated images against real ones. NAME: what `sample` takes, or a folder or .npz of images.
+    """Scores generated images against real ones. NAME: what `sample` takes, or a folder or file of images.
 
     Prints each score beside its floor, the score of real images against other real images. The distance is called FID
     with the inception extractor alone; scores of different extractors do not compare.

@@ -14,7 +14,7 @@ STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("--data", help="tfds:NAME, a folder of images or an .npz file, instead of the recipe's.")
+@click.option("--data", help="tfds:NAME, a folder of images, a .zip, .npz or .npy file, instead of the recipe's.")
 @click.option("--out", help="The folder of the run.  [default: runs/RECIPE]")
 @click.option("--resume", type=click.Path(), help="Go on with this run.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
@@ -56,7 +56,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
         return
     if not loaded.data.source:
         raise ZooError(
-            "this recipe has no data of its own; name a folder, an .npz file or a TFDS set with --data. "
+            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set with --data. "
             f"Received: {recipe!r} without --data"
         )
     load_backend()
@@ -65,7 +65,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
 
 @click.command()
 @click.argument("name")
-@click.option("--data", required=True, help="tfds:NAME, a folder of images or an .npz file.")
+@click.option("--data", required=True, help="tfds:NAME, a folder of images, a .zip, .npz or .npy file.")
 @click.option("--out", help="The folder of the run.  [default: runs/NAME-finetuned]")
 @click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the first run]")
 @click.option("--freeze-d", default=0, show_default=True, type=click.IntRange(min=0), help="Keep D's first layers.")

@@ -54,7 +54,7 @@ class Config(Model, frozen=True, kw_only=True, tag="r3gan"):
     def problem(self, resolution: int) -> str:
         for key in ("g_channels", "d_channels"):
             for width in self.widths(getattr(self, key), resolution):
-                if 2 * width % self.groups(width):
+                if 2 * width > self.group_channels and 2 * width % self.group_channels:
                     return f"model.{key} gives {2 * width} channels that model.group_channels does not divide"
         return ""
 

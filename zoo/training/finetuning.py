@@ -53,7 +53,7 @@ def finetune(
 
     Args:
         name: what `load_generator` accepts.
-        source: "tfds:NAME", a folder of images or an .npz file.
+        source: "tfds:NAME", a folder of images, a .zip, .npz or .npy file.
         images: real images to show to D; by default a tenth of the original run.
         freeze_d: see `zoo.recipe.Schedule`.
         overrides: dotted recipe keys, as `Recipe.replace` takes them; they also replace what is chosen here.
