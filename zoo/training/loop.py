@@ -71,7 +71,8 @@ def train(
         recipe = recipes.load(recipe)
     if not recipe.data.source:
         raise ZooError(
-            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set in data.source. "
+            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set in "
+            "data.source. "
             f"Received: {recipe.name!r}"
         )
     stopping, run = Stopping(seconds), Run(default_folder(recipe.name) if out is None else out)
