@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 import zoo
+from zoo import networks
 from zoo.checkpoints import checkpoint
+from zoo.recipe import scaled
 from zoo.step.gan import GAN
 from zoo.training import finetuning
 
@@ -99,3 +101,17 @@ def test_fine_tuning_has_rates_that_grow_as_the_kernels_have(recipe, tmp_path):
     }
     checkpoint.save(tmp_path / "again", recipe.replace(start="elsewhere"), arrays, info)
     assert finetuning.rates(checkpoint.open_checkpoint(tmp_path / "again")) == {}
+
+
+@pytest.mark.parametrize("network", networks.NAMES)
+def test_rates_grow_as_the_kernels_have(small, tmp_path, network):
+    """Three times, if kernels are three times as large as fresh ones; those that start at 0 say nothing."""
+    recipe = small(f"{network}-fashion-mnist")
+    arrays = {
+        model.name: {v.path: np.asarray(v) * (3.0 if len(v.shape) > 1 else 1.0) for v in model.variables}
+        for model in networks.build(recipe)
+    }
+    opened = checkpoint.open_checkpoint(checkpoint.save(tmp_path / "saved", recipe, arrays, {}))
+    for player in ("d", "g"):
+        before = getattr(recipe.optimizer, player).learning_rate
+        assert finetuning.rates(opened)[f"optimizer.{player}.learning_rate"] == scaled(before, 3.0)
