@@ -223,7 +223,7 @@ class GAN(keras.Model):
         """uint8 to float32 in [-1, 1]."""
         return ops.cast(images, "float32") / 127.5 - 1.0
 
-    def images_seen(self):
+    def images_seen(self) -> Any:
         """Real images that D has been shown before this step, float32: an int32 would end at 2 billion."""
         return ops.cast(self.step, "float32") * self.recipe.schedule.images_per_step
 
