@@ -60,7 +60,11 @@ for values in json.loads(sys.argv[2]):
                                                  for variable, start in zip(trained, before)])
 np.savez(sys.argv[1], **arrays)
 """
-SIZES = dict.fromkeys(networks.NAMES, (8, 16)) | {"dcgan": (4, 16), "stylegan-lite": (1, 8)}  # channels, batch
+SIZES = dict.fromkeys(networks.NAMES, (8, 16)) | {
+    "dcgan": (4, 16),
+    "r3gan": (4, 16),
+    "stylegan-lite": (1, 8),
+}  # channels, batch
 
 RUNS = """
 import sys
