@@ -109,7 +109,7 @@ class GAN(keras.Model):
         logs, plan, strength = {}, self.recipe.schedule, self.recipe.augment.ada_p
         real = self.scaled(batch["real"])
         if largest(strength) > 0:
-            self.ada_p.assign(schedule.value(strength, self.images_seen(), plan) + ops.zeros(()))
+            self.ada_p.assign(schedule.value(strength, self.images_seen(), plan) + 0.0 * self.ada_p)
         if "d" in players:
             for i in range(plan.d_steps):
                 logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
