@@ -55,11 +55,9 @@ def upgraded(values: dict[str, Any]) -> dict[str, Any]:
 def _without_decay(adam: Any) -> Any:
     if not isinstance(adam, dict) or adam.get("decay") not in ("constant", "linear"):
         return adam
-    if type(adam.get("learning_rate")) not in (int, float):  # what is wrong with it is said when it is read
-        return {key: value for key, value in adam.items() if key != "decay"}
     new = {key: value for key, value in adam.items() if key != "decay"}
-    if adam["decay"] == "linear":
-        new["learning_rate"] = {"from": adam.get("learning_rate"), "to": 0.0}
+    if adam["decay"] == "linear" and type(adam.get("learning_rate")) in (int, float):  # else reading says what is wrong
+        new["learning_rate"] = {"from": adam["learning_rate"], "to": 0.0}
     return new
 
 
@@ -101,7 +99,7 @@ def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
     choices = _choices(kind, keys, values)
     if choices:
         return f"{where} must be one of {', '.join(map(repr, choices))}. Received: {received!r}"
-    kinds = [KINDS.get(name, name) for name in named[0].split(" | ") if name != "null"] if named else [problem]
+    kinds = [KINDS.get(name, name) for name in named[0].split(" | ") if name != "null"] if any(named) else [problem]
     bound = re.search(r"` ([<>]=?) (\S+)$", problem)
     if bound and type(received) in (int, float):
         limit = bound[2].removesuffix(".0")
