@@ -13,6 +13,7 @@ from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.generator import Generator, load_generator, to_uint8
 from zoo.files import pictures
+from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
 
 TINY = {"model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4}
@@ -83,6 +84,14 @@ def test_more_images_begin_with_the_fewer(generator):
     np.testing.assert_array_equal(generator.sample(16)[:4], generator.sample(4))
 
 
+def test_weights_whose_pictures_are_not_finite_are_refused_by_name(tmp_path):
+    generator = load_generator(saved("stylegan-lite", tmp_path / "own"))
+    for variable in generator.model.variables:
+        variable.assign(np.full(variable.shape, 1e30, np.float32))  # finite, so that it may be in a checkpoint
+    with pytest.raises(ZooError, match=r"pictures are not finite.* Received: own$"):
+        generator.sample(1)
+
+
 def test_samples_come_from_the_weights_that_the_model_has_now(tmp_path):
     generator = load_generator(saved("dcgan", tmp_path / "own"))
     z = np.random.default_rng(0).standard_normal((3, 8), np.float32)
@@ -90,7 +99,7 @@ def test_samples_come_from_the_weights_that_the_model_has_now(tmp_path):
     for factor in (1.0, 0.25):
         kernel = generator.model.layers[1].kernel
         kernel.assign(kernel * factor)
-        drawn, expected = generator.images({"z": z}), to_uint8(generator.model(z))
+        drawn, expected = generator.images({"z": z}), to_uint8(np.asarray(generator.model(z)))
         assert np.abs(drawn.astype(int) - expected).max() <= 1  # level
     assert difference(drawn, before) > 1
 

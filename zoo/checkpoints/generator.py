@@ -148,7 +148,13 @@ class Generator:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
         if truncation != 1.0 and not self.recipe.model.facts.truncation:
             raise ZooError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
-        return to_uint8(self._draw(inputs.complete(self.model, drawn, truncation)))
+        images = np.asarray(self._draw(inputs.complete(self.model, drawn, truncation)), np.float32)
+        if not np.isfinite(images).all():  # the weights are finite, as `load_generator` sees to
+            raise ZooError(
+                "the weights are so large that pictures are not finite: take an earlier checkpoint, or fetch this "
+                f"one again. Received: {self.name}"
+            )
+        return to_uint8(images)
 
 
 def _require_whole(value, least: int, what: str) -> None:
@@ -160,6 +166,6 @@ def _next_power_of_two(n: int) -> int:
     return 1 << (int(n) - 1).bit_length()
 
 
-def to_uint8(images) -> np.ndarray:
+def to_uint8(images: np.ndarray) -> np.ndarray:
     """float [N, H, W, C] in [-1, 1], clipped, to uint8."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

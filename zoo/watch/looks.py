@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.checkpoints.generator import to_uint8
 from zoo.evaluation.metrics.ms_ssim import pair_similarity
 from zoo.evaluation.metrics.spectrum import checkerboard
 
@@ -104,10 +105,6 @@ def neighbour_distances(features: np.ndarray) -> np.ndarray:
     if len(features) < 2:
         return np.zeros(len(features))
     return (distances(features) + np.diag(np.full(len(features), np.inf))).min(axis=1)
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 def edge_share(images: np.ndarray) -> float:
