@@ -74,7 +74,7 @@ batch_size = 10
 )
 def test_a_recipe_of_version_1_is_read(network, model, expected):
     recipe = recipes.parse(VERSION_1.replace("NETWORK", network).replace("MODEL", model), "old")
-    keys = {"network": network, "latent_dim": 128, "g_channels": 256, "d_channels": 128}
+    keys = {"network": network, "latent_dim": 128, "g_channels": 256, "d_channels": 128, "classes": 0}
     assert recipe.to_dict()["model"] == keys | expected
     assert recipe.optimizer.d.learning_rate == 4e-4
     assert recipe.optimizer.g.learning_rate == recipes.Ramp(start=2e-4, to=0.0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import zoo
-from zoo.checkpoints import resolve
+from zoo.checkpoints import labels, resolve
 from zoo.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
@@ -19,6 +20,9 @@ from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe
 
 logger = logging.getLogger("ganzoo")
+
+Label = str | int | Sequence[str | int] | np.ndarray | None
+COLUMNS, MOST_ROWS = 8, 16  # of images to look at
 
 
 def load_generator(name: str | Path, weights: str = "ema", checkpoint: str | None = None) -> Generator:
@@ -68,6 +72,7 @@ class Generator:
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
         weights: "ema" or "raw", as in `load_generator`.
+        classes: the names of the classes that one may ask for, by label; none of an unconditional model.
         name: of its checkpoint, without folders of this machine.
 
     Example:
@@ -80,10 +85,10 @@ class Generator:
         from zoo import backend, networks
 
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
-        self.name = name or recipe.name
+        self.name, self.classes = name or recipe.name, labels.names(recipe, info)
         self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
 
-    def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+    def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0, label: Label = None) -> np.ndarray:
         """Draws images.
 
         Args:
@@ -91,39 +96,92 @@ class Generator:
             seed: equal seeds give equal images; a larger `n` begins with the images of a smaller one.
             truncation: psi of Karras 2019, in [0, 1]: below 1, styles move towards the mean, for less variety and
                 fewer failures. StyleGAN-lite alone has it.
+            label: which class, of a model that has classes: a name, a number, or one of these for each image. By
+                default each image's class is drawn, as often as training showed it. The latents are the same for
+                every class.
 
         Returns:
             uint8 [n, H, W, C].
-        """
-        return np.concatenate(list(self.batches(n, seed, truncation)))
 
-    def batches(self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64) -> Iterator[np.ndarray]:
+        Raises:
+            ZooError: a bad argument, no such class, or a class for a model that has none.
+        """
+        return np.concatenate(list(self.batches(n, seed, truncation, label=label)))
+
+    def batches(
+        self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64, label: Label = None
+    ) -> Iterator[np.ndarray]:
         """The images of `sample` in batches, for numbers that do not fit in memory."""
-        _require_whole(n, 1, "the number of images")
-        _require_whole(seed, 0, "seed")
+        chosen = self.labels(n, seed, label)
         _require_whole(batch_size, 1, "batch_size")
-        draw = inputs.Sampler(self.model, seed)
+        draw = inputs.Sampler(self.model, seed, self.class_shares)
         size = min(batch_size, _next_power_of_two(n))  # few sizes, the last batch's too: each is compiled anew
         for done in range(0, n, size):
-            yield self.images(draw(size), truncation)[: n - done]
+            drawn = draw(size)
+            if chosen is not None:
+                drawn["label"] = inputs.one_hot(np.resize(chosen[done : done + size], size), len(self.classes))
+            yield self.images(drawn, truncation)[: n - done]
 
-    def interpolate(self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+    def labels(self, n: int, seed: int = 0, label: Label = None) -> np.ndarray | None:
+        """The classes of the images of `sample`, by number: int64 [n]; None of a model without classes."""
+        _require_whole(n, 1, "the number of images")
+        _require_whole(seed, 0, "seed")
+        if not self.classes or label is not None:
+            return self._numbers(label, n)
+        return inputs.Sampler(self.model, seed, self.class_shares).labels(n)
+
+    def _numbers(self, label: Label, n: int) -> np.ndarray | None:
+        if label is None:
+            return None
+        if isinstance(label, (str, int, np.integer)):
+            return np.full(n, labels.number(label, self.classes))
+        if len(label) != n:
+            raise ZooError(f"label is one class, or one for each of the {n} images. Received: {len(label)} classes")
+        known = {asked: labels.number(asked, self.classes) for asked in dict.fromkeys(label)}
+        return np.array([known[asked] for asked in label])
+
+    def sheet(self, n: int | None = None, seed: int = 0, truncation: float = 1.0) -> tuple[np.ndarray, int]:
+        """Images to look at, and how many stand in a row: 64, or of a model with classes a row of 8 for each of 16.
+
+        With `n`, so many, of drawn classes.
+
+        Returns:
+            uint8 [n, H, W, C], and the columns of a grid.
+        """
+        if n is None and self.classes:
+            rows = np.repeat(np.arange(min(len(self.classes), MOST_ROWS)), COLUMNS)
+            return self.sample(len(rows), seed, truncation, rows), COLUMNS
+        n = n or COLUMNS**2
+        return self.sample(n, seed, truncation), math.ceil(math.sqrt(n))
+
+    def interpolate(
+        self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0, label: Label = None
+    ) -> np.ndarray:
         """A closed walk through `stops` latents on the sphere (White 2016, arXiv:1609.04468): uint8 [steps, H, W, C].
 
-        Noise inputs other than latents stay fixed.
+        Noise inputs other than latents stay fixed. The walk stays in the class of `label`, or goes through classes, if
+        it names one for each stop; by default the class of each stop is drawn.
         """
         _require_whole(steps, 2, "the number of steps")
         _require_whole(stops, 2, "the number of stops")
         _require_whole(seed, 0, "seed")
         if steps < stops:
             raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
-        path = inputs.walk(self.model, steps, stops, seed)
+        visited = inputs.stops(self.model, stops, seed, self.class_shares)
+        if label is not None:
+            visited["label"] = inputs.one_hot(self._numbers(label, stops), len(self.classes))
+        path = inputs.walk(visited, steps)
         return np.concatenate(
             [
                 self.images({name: value[i : i + 64] for name, value in path.items()}, truncation)
                 for i in range(0, steps, 64)
             ]
         )
+
+    @property
+    def class_shares(self) -> np.ndarray | None:
+        """How often training showed each class, [K]."""
+        return labels.shares(self.recipe, self.info)
 
     def about(self, seed: int, truncation: float = 1.0) -> dict[str, Any]:
         """What samples of a seed say of themselves, in a picture or an .npz file: what made them, and that they are

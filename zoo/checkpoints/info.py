@@ -21,6 +21,8 @@ class Data(Struct, frozen=True):
     source: str | None = None
     fingerprint: str | None = None
     images: Count | None = None
+    classes: list[str] = []
+    class_images: list[Count] = []
 
 
 class Info(Struct):

@@ -1,8 +1,9 @@
 """The networks, one file each: `build(recipe)` gives the generator and the discriminator that a recipe names.
 
 A generator is a functional Keras model. Its inputs are named, and `parts/inputs.py` says how each is drawn: `z`
-[N, latent_dim] for every network, others for some. Its output is float32 [N, H, W, C] in [-1, 1]; a linear one may
-leave that range a little. A discriminator maps such images to float32 logits [N, 1].
+[N, latent_dim] for every network, others for some; one with classes takes a `label`, one-hot [N, K]. Its output is
+float32 [N, H, W, C] in [-1, 1]; a linear one may leave that range a little. A discriminator maps such images, and with
+classes the same labels, to float32 logits [N, 1].
 
 A file in this folder is a network: nothing else lists them.
 """
@@ -58,6 +59,10 @@ def build_generator(recipe: Recipe, precision: str | None = None) -> keras.Model
 
 
 def _arguments(recipe: Recipe) -> tuple:
+    if recipe.model.classes == "auto":
+        raise ZooError(
+            "the number of classes comes from the images; set model.classes to it. Received: model.classes = 'auto'"
+        )
     return recipe.model, recipe.data.resolution, recipe.data.channels, own.Initializers(recipe.seed)
 
 
@@ -90,3 +95,9 @@ def generate(generator: keras.Model, inputs: dict, training: bool = False):
     """Images [N, H, W, C] in [-1, 1] from a dictionary with one entry for each of the generator's inputs."""
     names = [tensor.name for tensor in generator.inputs]
     return generator(inputs["z"] if names == ["z"] else {name: inputs[name] for name in names}, training=training)
+
+
+def discriminate(discriminator: keras.Model, images, inputs: dict, training: bool = False):
+    """Logits [N, 1] of images [N, H, W, C]; `inputs` holds what else the discriminator takes, a label for instance."""
+    others = {tensor.name: inputs[tensor.name] for tensor in discriminator.inputs if tensor.name != "image"}
+    return discriminator({"image": images, **others} if others else images, training=training)

@@ -10,6 +10,9 @@ The paper's LSUN network is resolution 64 with g = d = 128. Parameters at 64 pix
 generator 3,576,707, discriminator 2,765,633; the widespread PyTorch example, which leaves out the outer biases,
 has 3,576,704 and 2,765,568.
 
+With classes, a label enters G beside z (Mirza and Osindero 2014, arXiv:1411.1784), and D through a projection of its
+last features (Miyato and Koyama 2018, arXiv:1802.05637). The paper has no classes.
+
 Differs from the paper: kernels are 4 x 4 instead of 5 x 5, since a kernel that the stride divides makes no checkerboard
 (Odena 2016, distill.pub); convolutions before batch normalisation have no bias, which the normalisation would remove.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import backend, keras, layers, own
 from zoo.networks.parts.network import Facts, Model
 
@@ -50,11 +54,12 @@ class Config(Model, frozen=True, kw_only=True, tag="dcgan"):
 
 
 def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """z [N, latent_dim] -> images [N, H, W, C] in [-1, 1]."""
+    """z [N, latent_dim], and label [N, classes] if there are any -> images [N, H, W, C] in [-1, 1]."""
     sizes = _sizes(resolution)
-    z = keras.Input((model.latent_dim,), name="z")
+    z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
     width = model.g_channels * 2 ** len(sizes)
     x = layers.Dense(4 * 4 * width, use_bias=False, kernel_initializer=init.normal(0.02), name="project")(z)
+    x = plus(x, embedded(label, 4 * 4 * width, "project", lambda: init.normal(0.02)), "project")
     x = layers.Reshape((4, 4, width), name="reshape")(x)
     x = _normalise(x, init, "project", slope=0.0)
     for size in sizes:
@@ -64,12 +69,12 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
         )(x)
         x = _normalise(x, init, f"up{size}", slope=0.0)
     x = layers.Conv2DTranspose(channels, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="to_image")(x)
-    return keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
+    return keras.Model(joined(z, label), layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
 
 
 def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """Images [N, H, W, C] -> logits [N, 1]."""
-    image = keras.Input((resolution, resolution, channels), name="image")
+    """Images [N, H, W, C], and label [N, classes] if there are any -> logits [N, 1]."""
+    image, label = keras.Input((resolution, resolution, channels), name="image"), label_input(model)
     width = model.d_channels
     x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="from_image")(image)
     x = layers.LeakyReLU(0.2, name="from_image_relu")(x)
@@ -81,7 +86,8 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
         x = _normalise(x, init, f"down{size}", slope=0.2)
     x = layers.Flatten(name="flatten")(x)
     logit = layers.Dense(1, dtype="float32", kernel_initializer=init.normal(0.02), name="logit")(x)
-    return keras.Model(image, logit, name="discriminator")
+    logit = projected(logit, x, label, lambda: init.normal(0.02))
+    return keras.Model(joined(image, label), logit, name="discriminator")
 
 
 def _sizes(resolution: int) -> list[int]:

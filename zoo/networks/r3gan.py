@@ -19,13 +19,17 @@ arXiv:1901.09321). The image is linear: it lies about [-1, 1], and only the conv
 Parameters at 32 pixels, 3 channels, z of 64, g = d = 768, 2 blocks, groups of 16, as wide as the paper's CIFAR-10
 network: generator 20,732,160, discriminator 20,683,776.
 
-Differs from the paper: features are halved by 2 x 2 means; `pyramid`, for CPUs.
+With classes, G's first linear layer sees the label beside z, and D ends in a projection, as the paper has it.
+
+Differs from the paper: features are halved by 2 x 2 means; `pyramid`, for CPUs; the projection is added to a logit that
+all classes share.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import keras, layers, own
 from zoo.networks.parts.network import Count, Facts, Model
 
@@ -60,16 +64,20 @@ class Config(Model, frozen=True, kw_only=True, tag="r3gan"):
 
     def least_weights(self, resolution: int) -> dict[str, int]:
         g, d = self.g_channels, self.d_channels
-        return {"generator": 4 * self.blocks * g * g + g * self.latent_dim, "discriminator": 4 * self.blocks * d * d}
+        return {
+            "generator": 4 * self.blocks * g * g + g * (self.latent_dim + self.rows),
+            "discriminator": 4 * self.blocks * d * d + d * self.rows,
+        }
 
 
 def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """z [N, latent_dim] -> images [N, H, W, C], float32, about [-1, 1]."""
-    z = keras.Input((model.latent_dim,), name="z")
+    """z [N, latent_dim], and label [N, classes] if there are any -> images [N, H, W, C], float32, about [-1, 1]."""
+    z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
     widths = model.widths(model.g_channels, resolution)
     scale = layers.Dense(
         widths[0], use_bias=False, kernel_initializer=init.normal(model.latent_dim**-0.5), name="scale"
     )(z)
+    scale = plus(scale, embedded(label, widths[0], "scale", lambda: init.normal(1.0)), "scale")
     x = layers.EinsumDense(
         "nc,hwc->nhwc", output_shape=(4, 4, widths[0]), kernel_initializer=init.normal(1.0), name="basis"
     )(scale)
@@ -82,12 +90,14 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
     x = layers.Conv2D(channels, 1, use_bias=False, kernel_initializer=init.normal(widths[-1] ** -0.5), name="to_image")(
         x
     )
-    return keras.Model(z, layers.Activation("linear", dtype="float32", name="image")(x), name="generator")
+    return keras.Model(
+        joined(z, label), layers.Activation("linear", dtype="float32", name="image")(x), name="generator"
+    )
 
 
 def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """Images [N, H, W, C] -> logits [N, 1], float32."""
-    image = keras.Input((resolution, resolution, channels), name="image")
+    """Images [N, H, W, C], and label [N, classes] if there are any -> logits [N, 1], float32."""
+    image, label = keras.Input((resolution, resolution, channels), name="image"), label_input(model)
     widths = model.widths(model.d_channels, resolution)
     x = layers.Conv2D(widths[-1], 1, use_bias=False, kernel_initializer=init.normal(channels**-0.5), name="from_image")(
         image
@@ -103,7 +113,8 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
     logit = layers.Dense(
         1, use_bias=False, dtype="float32", kernel_initializer=init.normal(widths[0] ** -0.5), name="logit"
     )(x)
-    return keras.Model(image, logit, name="discriminator")
+    logit = projected(logit, x, label, lambda: init.normal(widths[0] ** -0.5))
+    return keras.Model(joined(image, label), logit, name="discriminator")
 
 
 def _resized(x, width: int, init: own.Initializers, name: str):

@@ -3,6 +3,9 @@
 Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 comparison: generator 4,276,739,
 discriminator 1,053,825: the network of the paper's table 4, and the same numbers as the usual reimplementations.
 
+With classes, G has conditional batch normalisation and D a spectrally normalised projection: Miyato and Koyama 2018,
+arXiv:1802.05637.
+
 With `model.pyramid` the widths at 32 pixels double as the size halves, as those of tables 5 and 6 do at 48 and 128.
 
 Differs from the paper: the vector u of spectral normalisation moves once for each D update, not at each call.

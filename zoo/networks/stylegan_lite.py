@@ -19,6 +19,9 @@ All weights are equalised: they start as normal(1) and are divided by sqrt(fan-i
 network learns 100 times slower (learning-rate multiplier 0.01). The image is a sum of linear layers, as in
 the paper: it lies about [-1, 1], training takes it as it is, and only the conversion to uint8 clips.
 
+With classes, an embedded label is added to the normalised z, and D ends in a projection (Karras et al. 2020,
+arXiv:2006.06676, who concatenate the two, and whose projection alone is the logit).
+
 Differs from the paper: features are resampled by a 2 x 2 box inside the convolution, in half the time that
 the filter [1, 3, 3, 1] takes on a CPU (images are still up-sampled by that filter); a to-image layer shares
 the style of the convolution before it; minibatch standard deviation groups consecutive images; no path
@@ -31,6 +34,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import keras, layers, own, style
 from zoo.networks.parts.network import Facts, Model
 
@@ -85,15 +89,17 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
                  second style; 1 switches mixing off
     noise        normal [N, noise_size(resolution)], the noise maps of the layers, coarse to fine
     truncation   [N, 1], psi in w_mean + psi (w - w_mean); 1 switches truncation off
+    label        [N, classes], if there are any; w_mean is then that of the class
     """
-    z = keras.Input((model.latent_dim,), name="z")
+    z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
     z_mixing = keras.Input((model.latent_dim,), name="z_mixing")
     mixing = keras.Input((1,), name="mixing")
     noise = keras.Input((noise_size(resolution),), name="noise")
     truncation = keras.Input((1,), name="truncation")
 
     normalise = style.PixelNorm(dtype="float32", name="normalise")
-    w, w_mixing = normalise(z), normalise(z_mixing)
+    rows = embedded(label, model.latent_dim, "z", lambda: init.normal(1.0), dtype="float32")
+    w, w_mixing = plus(normalise(z), rows, "z"), plus(normalise(z_mixing), rows, "z_mixing")
     for i in range(1, model.mapping_layers + 1):
         dense = style.EqualizedDense(
             model.latent_dim,
@@ -107,7 +113,7 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
     layer_sizes = _layer_sizes(resolution)
     per_layer = iter(
         style.Styles(len(layer_sizes), model.style_mixing, dtype="float32", name="styles")(
-            w, w_mixing, mixing, truncation
+            w, w_mixing, mixing, truncation, label
         )
     )
     maps = iter(style.NoiseMaps(layer_sizes, name="noise_maps")(noise))
@@ -140,11 +146,11 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
         else:
             image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32", name=f"up_image{size}")(image)
             image = layers.Add(dtype="float32", name=f"image{size}")([image, update])
-    return keras.Model([z, z_mixing, mixing, noise, truncation], image, name="generator")
+    return keras.Model(joined([z, z_mixing, mixing, noise, truncation], label), image, name="generator")
 
 
 def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """Images [N, H, W, C] -> logits [N, 1], float32."""
+    """Images [N, H, W, C], and label [N, classes] if there are any -> logits [N, 1], float32."""
     width = model.d_channels
 
     def conv(kind, x, filters, kernel_size, name, **options):
@@ -152,7 +158,7 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
             filters, kernel_size=kernel_size, padding="same", kernel_initializer=init.normal(1.0), name=name, **options
         )(x)
 
-    image = keras.Input((resolution, resolution, channels), name="image")
+    image, label = keras.Input((resolution, resolution, channels), name="image"), label_input(model)
     x = conv(style.EqualizedConv2D, image, width, 1, "from_image", activation=style.leaky_relu)
     for size in reversed(_sizes(resolution)[:-1]):
         name, filters = f"down{size}", _width(width, size, resolution)
@@ -167,4 +173,5 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
     x = layers.Flatten(name="flatten")(x)
     x = style.EqualizedDense(filters, activation=style.leaky_relu, kernel_initializer=init.normal(1.0), name="dense")(x)
     logit = style.EqualizedDense(1, dtype="float32", kernel_initializer=init.normal(1.0), name="logit")(x)
-    return keras.Model(image, logit, name="discriminator")
+    logit = projected(logit, x, label, lambda: init.normal(1.0), scale=filters**-0.5)
+    return keras.Model(joined(image, label), logit, name="discriminator")

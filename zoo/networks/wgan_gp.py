@@ -3,6 +3,10 @@
 Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 comparison: generator 4,276,739, critic
 1,053,825. The paper's own CIFAR-10 network has 128 channels in both: 1,204,483 and 1,053,825 in these layers.
 
+With classes, G has conditional batch normalisation, as the paper's labelled CIFAR-10 network, and the critic a
+projection (Miyato and Koyama 2018, arXiv:1802.05637). The paper adds a classifier to the critic instead, an AC-GAN;
+that favours samples that are easy to classify, and its second loss is none of a Wasserstein distance.
+
 Differs from the paper: the comparison's width for G (256), and sum instead of mean pooling before the critic's last
 layer, as in the widely compared reimplementations. As in the paper, no layer of the critic is normalised at 32 pixels.
 """

@@ -44,6 +44,7 @@ class Data(Table, frozen=True, kw_only=True):
     resolution: Literal[32, 64, 128, 256]  # pixels
     channels: Literal[1, 3]
     fit: Literal["pad", "crop"] = "crop"  # how other sizes reach the resolution
+    balanced: bool = False  # every class is drawn as often as another; otherwise as often as the images have it
     white: Whole = 0  # the value of white in images of more than 8 bits; 0: found by looking at them
 
 
@@ -308,6 +309,12 @@ def _check(recipe: Recipe) -> None:
             size,
         ),
         (bool(model.problem(size)), model.problem(size), f"{model.network!r} at {size}"),
+        (model.classes == 1, "one class is none: a model with a label needs at least 2; set model.classes to 0", 1),
+        (
+            recipe.data.balanced and not model.classes,
+            'data.balanced draws classes evenly, which only a model with classes does; set model.classes = "auto"',
+            "balanced=true, classes=0",
+        ),
         (
             network.d_batch_norm and bool(largest(loss.gradient_penalty) or largest(loss.r1) or largest(loss.r2)),
             f"{network.title}'s discriminator has batch normalisation, for which a penalty on each image's gradient "

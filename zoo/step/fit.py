@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Steps(keras.utils.PyDataset):
     """The batches of `GAN.fit`: real images in the order of each epoch, with the noise of each step."""
 
-    def __init__(self, gan: GAN, images: np.ndarray) -> None:
+    def __init__(self, gan: GAN, images: np.ndarray, labels: np.ndarray | None = None) -> None:
         super().__init__()
         data = gan.recipe.data
         shape = (data.resolution, data.resolution, data.channels)
@@ -27,9 +27,24 @@ class Steps(keras.utils.PyDataset):
                 f"fit takes uint8 images [N, {', '.join(map(str, shape))}], at least those of one step, "
                 f"{gan.recipe.schedule.images_per_step}. Received: {images.dtype} {images.shape}"
             )
+        classes = gan.recipe.model.classes
+        if classes and (
+            labels is None or len(labels) != len(images) or not 0 <= labels.min() <= labels.max() < classes
+        ):
+            raise ZooError(
+                f"fit takes a label from 0 to {classes - 1} for each image, as its second argument. "
+                f"Received: {None if labels is None else f'{len(labels)} labels for {len(images)} images'}"
+            )
         self._gan, self._first = gan, int(np.asarray(gan.step))
         plan = gan.recipe.schedule
-        self._batches = Batches(images, seed=gan.recipe.seed, batch_size=plan.batch_size, d_steps=plan.d_steps)
+        self._batches = Batches(
+            images,
+            labels,
+            seed=gan.recipe.seed,
+            batch_size=plan.batch_size,
+            d_steps=plan.d_steps,
+            balanced=data.balanced,
+        )
         self._length, self._epoch = len(images) // plan.images_per_step, 0
 
     def __len__(self) -> int:
@@ -40,4 +55,4 @@ class Steps(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict]:
         step = self._first + self._epoch * self._length + index
-        return ({"real": self._batches[step], **noise.batch(self._gan.recipe, self._gan.generator, step)},)
+        return (noise.with_images(self._gan.recipe, self._gan.generator, self._batches, step),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -28,6 +29,7 @@ class GAN(keras.Model):
     image in the batch and whose second is the update within the step:
 
         real                     uint8 [N, d_steps, H, W, C]
+        real_label               one-hot [N, d_steps, K], if there are classes; each fake is asked for the same class
         d_<input>, g_<input>     the generator's inputs, [N, d_steps or g_steps, ...]
         d_epsilon                uniform [N, d_steps], where the gradient penalty is taken
         d_uniforms, g_uniforms   uniform [N, d_steps or g_steps, 2, U], for flips and augmentation of real and fake
@@ -70,11 +72,12 @@ class GAN(keras.Model):
         """What `fit` calls: both players in every step. Periods and waiting belong to `zoo.train`."""
         return self.update(keras.utils.unpack_x_y_sample_weight(batch)[0])
 
-    def fit(self, images: Any, **options: Any) -> keras.callbacks.History:
+    def fit(self, images: Any, labels: Any = None, **options: Any) -> keras.callbacks.History:
         """Keras's `fit`, on TensorFlow: callbacks, history, early stopping; `zoo.train` can resume and watch.
 
         Args:
             images: uint8 [N, H, W, C] of the recipe's resolution and channels, or a data set of whole batches.
+            labels: whole numbers [N] from 0 on, for a model with classes.
             options: as `keras.Model.fit` takes them.
 
         Raises:
@@ -87,7 +90,7 @@ class GAN(keras.Model):
         if keras.backend.backend() != "tensorflow":
             raise ZooError(f"fit runs on TensorFlow; use zoo.train. Received: KERAS_BACKEND={keras.backend.backend()}")
         if isinstance(images, np.ndarray):
-            images = Steps(self, images)
+            images = Steps(self, images, labels)
         return super().fit(images, **{"shuffle": False} | options)
 
     def get_config(self) -> dict:
@@ -112,10 +115,10 @@ class GAN(keras.Model):
             self.ada_p.assign(schedule.value(strength, self.images_seen(), plan) + 0.0 * self.ada_p)
         if "d" in players:
             for i in range(plan.d_steps):
-                logs |= self.update_discriminator(real[:, i], turn(batch, "d", i))
+                logs |= self.update_discriminator(real[:, i], turn(batch, "d", i) | turn(batch, "real", i))
         if "g" in players:
             for i in range(plan.g_steps):
-                logs |= self.update_generator(real[:, -1], turn(batch, "g", i))
+                logs |= self.update_generator(real[:, -1], turn(batch, "g", i) | turn(batch, "real", -1))
             self.update_ema()
         self.update_r_t("d" in players)
         self.step.assign(self.step + 1)
@@ -125,23 +128,22 @@ class GAN(keras.Model):
             logs["ada_p"] = self.ada_p + 0.0
         return logs
 
-    def update_discriminator(self, real: Any, noise: dict) -> dict:
-        loss, plan = self.recipe.loss, self.recipe.schedule
-        fake = ops.stop_gradient(networks.generate(self.generator, noise, training=True))
-        real, fake = self.augmented(real, fake, noise["uniforms"])
+    def update_discriminator(self, real: Any, inputs: dict) -> dict:
+        loss, plan, judge = self.recipe.loss, self.recipe.schedule, self.judge(inputs)
+        fake = ops.stop_gradient(networks.generate(self.generator, inputs, training=True))
+        real, fake = self.augmented(real, fake, inputs["uniforms"])
         for layer in spectral_layers(self.discriminator):
             layer.power_iteration()
         count = self.optimizer.d.iterations + 0
 
         def objective():
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
+            real_logits, fake_logits = judge(real), judge(fake)
             value = self.loss.d(real_logits, fake_logits)
             penalty = ops.zeros(())
             if loss.gradient_penalty:
                 weight = schedule.value(loss.gradient_penalty, ops.cast(count, "float32") * plan.batch_size, plan)
-                penalty += weight * penalties.gradient_penalty(self.discriminator, real, fake, noise["epsilon"])
-            r1 = self.zero_centred_penalties(real, fake, count)
+                penalty += weight * penalties.gradient_penalty(judge, real, fake, inputs["epsilon"])
+            r1 = self.zero_centred_penalties(judge, real, fake, count)
             return (value + penalty + r1) / backend.replicas(), (value, penalty, r1, real_logits, fake_logits)
 
         (_, (value, penalty, r1, real_logits, fake_logits)), gradients = backend.value_and_grad(
@@ -168,7 +170,7 @@ class GAN(keras.Model):
             "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32")),
         }
 
-    def zero_centred_penalties(self, real: Any, fake: Any, count: Any) -> Any:
+    def zero_centred_penalties(self, judge: Callable, real: Any, fake: Any, count: Any) -> Any:
         """gamma / 2 of R1 and of R2 in every k-th D update, k times; `count` are the updates before this one."""
         loss, plan = self.recipe.loss, self.recipe.schedule
         terms = [(gamma, images) for gamma, images in ((loss.r1, real), (loss.r2, fake)) if gamma]
@@ -177,23 +179,28 @@ class GAN(keras.Model):
             weights = [
                 schedule.value(gamma, ops.cast(count, "float32") * plan.batch_size, plan) / 2 for gamma, _ in terms
             ]
-            values = [penalties.zero_centred(self.discriminator, images) for _, images in terms]
+            values = [penalties.zero_centred(judge, images) for _, images in terms]
             return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
         return schedule.lazily(taken, loss.r1_every_steps, count) if terms else ops.zeros(())
 
-    def update_generator(self, real: Any, noise: dict) -> dict:
+    def update_generator(self, real: Any, inputs: dict) -> dict:
+        judge = self.judge(inputs)
+
         def objective():
-            fake = networks.generate(self.generator, noise, training=True)
-            shown, fake = self.augmented(real, fake, noise["uniforms"])
-            fake_logits = self.discriminator(fake, training=True)
-            real_logits = self.discriminator(shown, training=True) if self.loss.g_sees_real else None
-            value = self.loss.g(real_logits, fake_logits)
+            fake = networks.generate(self.generator, inputs, training=True)
+            shown, fake = self.augmented(real, fake, inputs["uniforms"])
+            fake_logits = judge(fake)
+            value = self.loss.g(judge(shown) if self.loss.g_sees_real else None, fake_logits)
             return value / backend.replicas(), value
 
         (_, value), gradients = backend.value_and_grad(objective, self.generator.trainable_variables, self.variables)
         self.optimizer.g.apply(gradients, self.generator.trainable_variables)
         return {"g_loss": value, "g_gradient": norm(gradients) * backend.replicas()}
+
+    def judge(self, inputs: dict) -> Callable:
+        """D as a function of images alone; what else it takes, a label, is in `inputs`."""
+        return lambda images: networks.discriminate(self.discriminator, images, inputs, training=True)
 
     def update_ema(self) -> None:
         plan = self.recipe.schedule
@@ -262,8 +269,9 @@ class GAN(keras.Model):
 
 
 def turn(batch: dict, player: str, i: int) -> dict:
-    """The noise of update `i` of a player: "d_z" [N, d_steps, Z] becomes "z" [N, Z]."""
-    return {name[2:]: value[:, i] for name, value in batch.items() if name.startswith(player + "_")}
+    """What update `i` of a player takes: "d_z" [N, d_steps, Z] becomes "z" [N, Z]. Of "real", the labels."""
+    start = f"{player}_"
+    return {name.removeprefix(start): value[:, i] for name, value in batch.items() if name.startswith(start)}
 
 
 def norm(gradients: list):

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.data import Batches
 from zoo.networks.parts import inputs
 from zoo.recipe import Recipe
 from zoo.step import augment
+
+
+def with_images(recipe: Recipe, generator, batches: Batches, step: int) -> dict[str, np.ndarray]:
+    """The whole batch of training step `step`: real images, their labels if there are classes, and what is drawn."""
+    real = {"real": batches[step]}
+    if recipe.model.classes:
+        real["real_label"] = inputs.one_hot(batches.labels(step), recipe.model.classes)
+    return real | batch(recipe, generator, step)
 
 
 def batch(recipe: Recipe, generator, step: int) -> dict[str, np.ndarray]:

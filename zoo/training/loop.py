@@ -21,6 +21,7 @@ from zoo.files.shell import command
 from zoo.recipe import Recipe
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
+from zoo.training.classes import with_classes
 from zoo.training.finite import NonFinite, require_finite
 from zoo.training.progress import Progress
 from zoo.training.recorder import Recorder
@@ -77,9 +78,13 @@ def train(
         )
     stopping, run = Stopping(seconds), Run(default_folder(recipe.name) if out is None else out)
     with backend.strategy(strategy).scope():
-        run.check(recipe, resume)
         check_devices(recipe, seconds)
-        return train_on(recipe, run, prepared(recipe, data_dir), stopping, resume)
+        if recipe.model.classes != "auto":  # then the images decide what the recipe is
+            run.check(recipe, resume)
+        store = prepared(recipe, data_dir)
+        recipe = with_classes(recipe, store)
+        run.check(recipe, resume)
+        return train_on(recipe, run, store, stopping, resume)
 
 
 def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> Run:
@@ -213,10 +218,17 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
 def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Iterator[tuple[int, dict]]:
     """(step, batch) from step `first` to the end; the next batch is made and sent while the current one is used."""
     recipe, plan = gan.recipe, gan.recipe.schedule
-    batches = data.Batches(store.images, seed=recipe.seed, batch_size=plan.batch_size, d_steps=plan.d_steps)
+    batches = data.Batches(
+        store.images,
+        store.labels,
+        seed=recipe.seed,
+        batch_size=plan.batch_size,
+        d_steps=plan.d_steps,
+        balanced=recipe.data.balanced,
+    )
 
     def make(step: int) -> dict:
-        return engine.transfer({"real": batches[step], **noise.batch(recipe, gan.generator, step)})
+        return engine.transfer(noise.with_images(recipe, gan.generator, batches, step))
 
     with ThreadPoolExecutor(max_workers=1) as maker:
         coming = maker.submit(make, first) if first < plan.steps else None

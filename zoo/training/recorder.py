@@ -17,6 +17,7 @@ from zoo.files import pictures
 from zoo.files.shell import command
 from zoo.recipe import LEAST_KID_IMAGES, Recipe
 from zoo.step.gan import GAN
+from zoo.training import classes
 from zoo.training.estimate import parameters
 from zoo.training.finite import NonFinite
 from zoo.training.progress import Progress
@@ -35,7 +36,10 @@ class Recorder:
 
     def __init__(self, gan: GAN, store: data.Store, run: Run, progress: Progress) -> None:
         self.gan, self.store, self.run, self.progress = gan, store, run, progress
-        self.average, self.raw = Generator(gan.ema, gan.recipe, {}), Generator(gan.generator, gan.recipe, {}, "raw")
+        info = {"data": described(gan.recipe, store)}
+        self.average, self.raw = (
+            Generator(model, gan.recipe, info, weights) for model, weights in ((gan.ema, "ema"), (gan.generator, "raw"))
+        )
         self.images_per_step = gan.recipe.schedule.images_per_step
         self.picture_steps = picture_steps(gan.recipe)
 
@@ -106,11 +110,11 @@ class Recorder:
 
     def picture(self, step: int) -> None:
         """Draws the fixed latents."""
-        self.run.add_samples(step * self.images_per_step, pictures.grid(self.average.sample(SAMPLES)))
+        self.run.add_samples(step * self.images_per_step, pictures.grid(*self.average.sheet()))
 
     def checkpoint(self, step: int, hurry: bool = False) -> None:
         """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
-        sheet = pictures.grid(self.average.sample(SAMPLES))
+        sheet = pictures.grid(*self.average.sheet())
         self.progress.doing("measuring KID" if self.quality and not hurry else "saving")
         quality = {} if hurry or not self.quality else self.quality(self.average, self.raw)
         if quality:
@@ -153,12 +157,7 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
         "step": step,
         "images": step * gan.recipe.schedule.images_per_step,
         "parameters": {"generator": parameters(gan.generator), "discriminator": parameters(gan.discriminator)},
-        "data": {
-            "source": store.source,
-            "fingerprint": store.fingerprint,
-            "images": len(store.images),
-            "classes": list(store.classes),
-        },
+        "data": described(gan.recipe, store),
         **on(gan.recipe),
         "replicas": backend.replicas(),
         "processor": platform.machine(),
@@ -167,6 +166,13 @@ def description(gan: GAN, store: data.Store, step: int) -> dict:
             **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
         },
     }
+
+
+def described(recipe: Recipe, store: data.Store) -> dict:
+    """What ganzoo.json says of the images: which they are, and how many each class has."""
+    about = {"source": store.source, "fingerprint": store.fingerprint, "images": len(store.images)}
+    counts = {"class_images": classes.counted(store)[1]} if recipe.model.classes else {}
+    return {**about, "classes": list(store.classes), **counts}
 
 
 def on(recipe: Recipe) -> log.Machine:

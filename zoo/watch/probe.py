@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from keras import ops
 
@@ -27,16 +25,27 @@ class Probe:
         rng = np.random.default_rng([gan.recipe.seed, 7])
         self.gan = gan
         latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
-        real = _exactly(store.images, JUDGED, rng)
+        shown = _exactly(store.images, JUDGED, rng)
+        real, labels = store.images[shown], self._labels(store.labels, shown)
         self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
-        heldout = _exactly(store.heldout, JUDGED, rng) if self.has_heldout else real
+        heldout, heldout_labels = real, labels
+        if self.has_heldout:
+            others = _exactly(store.heldout, JUDGED, rng)
+            heldout, heldout_labels = store.heldout[others], self._labels(store.heldout_labels, others)
         uniforms = rng.random((JUDGED, 2, augment.uniform_count(gan.recipe.augment.used)), np.float32)
-        self.inputs = latents, real, heldout, uniforms, rng.random((DIFFERENTIATED, 1, 1, 1), np.float32)
+        epsilon = rng.random((DIFFERENTIATED, 1, 1, 1), np.float32)
+        latents |= {name: np.resize(rows, (SAMPLES, *rows.shape[1:])) for name, rows in labels.items()}
+        self.inputs = latents, np.asarray(real), np.asarray(heldout), heldout_labels, uniforms, epsilon
         self.compute = backend.compiled(self._compute, gan.variables)
         self.many = _some(store.images, REAL_IMAGES, rng)
         self.first = self._first_look(store, rng)
         self.reference = looks.Reference(_scaled(self.many))
         self.before = None  # step, weights, their last movement and samples at the measurement before
+
+    def _labels(self, labels: np.ndarray | None, which: np.ndarray) -> dict[str, np.ndarray]:
+        """What the networks take for these images beside them; nothing without classes."""
+        classes = self.gan.recipe.model.classes
+        return {"label": inputs.one_hot(labels[which], classes)} if classes else {}
 
     def measure(self, step: int) -> dict[str, float]:
         """Signals after `step` steps, float by name. Of D, on JUDGED images of each kind, augmented as in training:
@@ -67,23 +76,24 @@ class Probe:
             signals |= self._weights(step, seen["samples"])
         return _floats(signals | (self.first if step == 0 else {}))
 
-    def _compute(self, latents: dict, real, heldout, uniforms, epsilon) -> dict:
-        """All that is computed by the networks, compiled as one function."""
+    def _compute(self, latents: dict, real, heldout, heldout_labels: dict, uniforms, epsilon) -> dict:
+        """All that is computed by the networks, compiled as one function; real images and samples share labels."""
         gan, few = self.gan, slice(DIFFERENTIATED)
-        judge = functools.partial(gan.discriminator, training=True)
+        labels = {name: latents[name][:JUDGED] for name in heldout_labels}
+        judge, judge_few = gan.judge(labels), gan.judge({name: value[few] for name, value in labels.items()})
         samples = networks.generate(gan.generator, latents, training=True)
         plain = gan.scaled(real)
         real, fake = gan.augmented(plain, samples[:JUDGED], uniforms)
         heldout, _ = gan.augmented(gan.scaled(heldout), samples[:JUDGED], uniforms)
 
-        logits = {"real": judge(real), "fake": judge(fake), "heldout": judge(heldout)}
+        logits = {"real": judge(real), "fake": judge(fake), "heldout": gan.judge(heldout_labels)(heldout)}
 
         def objectives(images):
             """Both in one, and after all else: JAX forbids to read statistics that a differentiated function moved."""
             between, generated = images[:DIFFERENTIATED], images[DIFFERENTIATED:]
             shown, fake = gan.augmented(real[few], generated, uniforms[few])
-            return ops.sum(judge(between)) + DIFFERENTIATED * gan.loss.g(
-                judge(shown) if gan.loss.g_sees_real else None, judge(fake)
+            return ops.sum(judge_few(between)) + DIFFERENTIATED * gan.loss.g(
+                judge_few(shown) if gan.loss.g_sees_real else None, judge_few(fake)
             )
 
         between = epsilon * real[few] + (1.0 - epsilon) * fake[few]
@@ -197,8 +207,8 @@ def _some(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
 
 
 def _exactly(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` images, the same ones again where there are fewer."""
-    return np.asarray(images[np.resize(rng.permutation(len(images)), count)])
+    """Which `count` images, the same ones again where there are fewer."""
+    return np.resize(rng.permutation(len(images)), count)
 
 
 def _scaled(images: np.ndarray) -> np.ndarray:

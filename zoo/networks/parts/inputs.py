@@ -19,17 +19,19 @@ class Input:
     """One kind of input, [N, ...] float32.
 
     Attributes:
-        training: draws it for training, (rng, shape) -> array.
-        derived: its value for a sample, from z [N, latent_dim] and psi; None if each sample draws its own from N(0, 1).
-        walks: an interpolation moves it; every other input stays as it is on a walk.
+        training: draws it for training, (rng, shape) -> array; None if it comes with the real images.
+        sample: draws it for samples, (rng, shape, class shares [K] or None) -> array.
+        derived: its value for a sample, from z [N, latent_dim] and psi; None if each sample draws its own.
+        between: how an interpolation moves it, (a, b, share [N, 1]) -> array; None if it stays as it is on a walk.
     """
 
-    training: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    training: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None
+    sample: Callable[[np.random.Generator, tuple[int, ...], Any], np.ndarray] | None = None
     derived: Callable[[Any, float], Any] | None = None
-    walks: bool = False
+    between: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], shares: Any = None) -> np.ndarray:
     return rng.standard_normal(shape, np.float32)
 
 
@@ -41,69 +43,15 @@ def _ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
-def _column(value: float, z):
-    """[N, 1] of one value, for arrays and for Keras's symbolic tensors alike."""
-    return 0.0 * z[:, :1] + value
+def _classes(rng: np.random.Generator, shape: tuple[int, ...], shares: np.ndarray) -> np.ndarray:
+    """One-hot rows [..., K] of classes with these shares [K]."""
+    labels = np.searchsorted(np.cumsum(shares) / np.sum(shares), rng.random(shape[:-1]), side="right")
+    return one_hot(np.minimum(labels, shape[-1] - 1), shape[-1])
 
 
-INPUTS = {
-    "z": Input(_normal, walks=True),
-    "noise": Input(_normal),  # noise maps of all layers
-    "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
-    "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
-    "truncation": Input(_ones, derived=lambda z, psi: _column(psi, z)),  # 1 switches it off
-}
-
-
-def draw_training(generator, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Everything that a generator takes in training, {name: float32 [*shape, ...]}."""
-    return {tensor.name: INPUTS[tensor.name].training(rng, (*shape, *tensor.shape[1:])) for tensor in generator.inputs}
-
-
-def drawn(generator) -> dict[str, tuple[int, ...]]:
-    """The inputs that differ from sample to sample, with the shape of one: {"z": (128,)}."""
-    return {tensor.name: tuple(tensor.shape[1:]) for tensor in generator.inputs if INPUTS[tensor.name].derived is None}
-
-
-class Sampler:
-    """Draws the inputs of one sample after the other; equal seeds give equal inputs, in batches of any size."""
-
-    def __init__(self, generator, seed: int) -> None:
-        self._shapes = drawn(generator)
-        self._rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in self._shapes}
-
-    def __call__(self, count: int) -> dict[str, np.ndarray]:
-        """The inputs of the next `count` samples, float32."""
-        return {
-            name: self._rngs[name].standard_normal((count, *shape), np.float32) for name, shape in self._shapes.items()
-        }
-
-
-def walk(generator, steps: int, stops: int, seed: int) -> dict[str, np.ndarray]:
-    """Inputs [steps, ...] of a closed walk through `stops` latents on the sphere: White 2016, arXiv:1609.04468."""
-    rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
-    inputs = {}
-    for name, shape in drawn(generator).items():
-        points = rng.standard_normal((stops, *shape), np.float32)
-        if INPUTS[name].walks:
-            places = np.arange(steps) * stops / steps
-            a = points[places.astype(int)]
-            b = points[(places.astype(int) + 1) % stops]
-            inputs[name] = slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
-        else:
-            inputs[name] = np.repeat(points[:1], steps, axis=0)
-    return inputs
-
-
-def complete(generator, inputs: dict[str, Any], truncation: float = 1.0) -> dict[str, Any]:
-    """`inputs` with what a sample derives from them; arrays or symbolic tensors, [N, ...] each."""
-    psi = float(truncation)
-    return {
-        tensor.name: inputs[tensor.name]
-        if INPUTS[tensor.name].derived is None
-        else inputs.get(tensor.name, INPUTS[tensor.name].derived(inputs["z"], psi))
-        for tensor in generator.inputs
-    }
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Whole numbers [...] -> float32 [..., classes]."""
+    return (np.asarray(labels)[..., None] == np.arange(classes)).astype(np.float32)
 
 
 def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -115,3 +63,89 @@ def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     )
     angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
     return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+
+
+def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return (1.0 - share) * a + share * b
+
+
+def _column(value: float, z):
+    """[N, 1] of one value, for arrays and for Keras's symbolic tensors alike."""
+    return 0.0 * z[:, :1] + value
+
+
+INPUTS = {
+    "z": Input(_normal, _normal, between=slerp),
+    "label": Input(None, _classes, between=_line),  # one-hot; a mixture of classes is allowed
+    "noise": Input(_normal, _normal),  # noise maps of all layers
+    "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
+    "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
+    "truncation": Input(_ones, derived=lambda z, psi: _column(psi, z)),  # 1 switches it off
+}
+
+
+def draw_training(generator, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """What a generator takes in training beside what comes with real images, {name: float32 [*shape, ...]}."""
+    drawn = ((tensor, INPUTS[tensor.name].training) for tensor in generator.inputs)
+    return {tensor.name: draw(rng, (*shape, *tensor.shape[1:])) for tensor, draw in drawn if draw}
+
+
+def drawn(generator) -> dict[str, tuple[int, ...]]:
+    """The inputs that differ from sample to sample, with the shape of one: {"z": (128,)}."""
+    return {tensor.name: tuple(tensor.shape[1:]) for tensor in generator.inputs if INPUTS[tensor.name].sample}
+
+
+class Sampler:
+    """Draws the inputs of one sample after the other; equal seeds give equal inputs, in batches of any size.
+
+    Each input has a random stream of its own: asking for another class changes nothing else.
+    """
+
+    def __init__(self, generator, seed: int, shares: np.ndarray | None = None) -> None:
+        """`shares` [K]: how often each class comes, for a generator that takes a label."""
+        self._shapes, self._shares = drawn(generator), shares
+        self._rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in self._shapes}
+
+    def __call__(self, count: int) -> dict[str, np.ndarray]:
+        """The inputs of the next `count` samples, float32."""
+        return {name: self._draw(name, count) for name in self._shapes}
+
+    def _draw(self, name: str, count: int) -> np.ndarray:
+        return INPUTS[name].sample(self._rngs[name], (count, *self._shapes[name]), self._shares)
+
+    def labels(self, count: int) -> np.ndarray:
+        """The classes of the next `count` samples, int64, of a generator that takes a label."""
+        return self._draw("label", count).argmax(axis=-1)
+
+
+def walk(stops: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    """Inputs [steps, ...] of a closed walk through inputs [stops, ...]: White 2016, arXiv:1609.04468."""
+    inputs = {}
+    for name, points in stops.items():
+        between = INPUTS[name].between
+        if between is None:
+            inputs[name] = np.repeat(points[:1], steps, axis=0)
+            continue
+        places = np.arange(steps) * len(points) / steps
+        first = places.astype(int)
+        inputs[name] = between(points[first], points[(first + 1) % len(points)], (places % 1.0)[:, None]).astype(
+            np.float32
+        )
+    return inputs
+
+
+def stops(generator, count: int, seed: int, shares: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The inputs [count, ...] that a walk of this seed visits."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+    return {name: INPUTS[name].sample(rng, (count, *shape), shares) for name, shape in drawn(generator).items()}
+
+
+def complete(generator, inputs: dict[str, Any], truncation: float = 1.0) -> dict[str, Any]:
+    """`inputs` with what a sample derives from them; arrays or symbolic tensors, [N, ...] each."""
+    psi = float(truncation)
+    return {
+        tensor.name: inputs[tensor.name]
+        if INPUTS[tensor.name].derived is None
+        else inputs.get(tensor.name, INPUTS[tensor.name].derived(inputs["z"], psi))
+        for tensor in generator.inputs
+    }

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1)]
+Classes = Annotated[int, Meta(ge=0, le=2**16)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     latent_dim: Count
     g_channels: Count  # the width unit of the table at the top of the network's file
     d_channels: Count
+    classes: Classes | Literal["auto"] = 0  # 0: unconditional; "auto": as many as the images have
 
     facts: ClassVar[Facts]
 
@@ -63,6 +65,11 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     def network(self) -> str:
         """The network's name in recipes."""
         return str(self.__struct_config__.tag)
+
+    @property
+    def rows(self) -> int:
+        """The classes, as far as they are known."""
+        return self.classes if isinstance(self.classes, int) else 0
 
     def problem(self, resolution: int) -> str:
         """Why these keys do not go together at this resolution, as an error sentence; nothing if they do."""
@@ -78,5 +85,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
         A checkpoint whose recipe could not fit into its files is refused before a network is built. By default: a 3 x 3
         convolution between the largest width and half of it, and a dense layer from z to that width.
         """
-        g, d = self.widest(resolution)
-        return {"generator": 9 * g * (g // 2) + g * self.latent_dim, "discriminator": 9 * d * (d // 2)}
+        (g, d), rows = self.widest(resolution), self.rows
+        return {
+            "generator": 9 * g * (g // 2) + g * self.latent_dim + rows * min(g, self.latent_dim),
+            "discriminator": 9 * d * (d // 2) + rows * d,
+        }

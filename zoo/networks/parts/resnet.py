@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zoo.networks.parts.label import joined, label_input, modulated, projected
 from zoo.networks.parts.lazy import backend, keras, layers, own
 from zoo.networks.parts.network import Model
 
@@ -52,16 +53,19 @@ class ResNet(Model, frozen=True, kw_only=True):
 
 
 def generator(model: ResNet, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
-    """z [N, latent_dim] -> images [N, H, W, C] in [-1, 1], with batch normalisation before each activation."""
+    """z [N, latent_dim], and label [N, classes] if there are any -> images [N, H, W, C] in [-1, 1].
+
+    Before each activation stands a batch normalisation, conditional where there are classes.
+    """
 
     def norm_relu(x, name):
         x = layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, synchronized=backend.replicas() > 1, name=f"{name}_norm"
         )(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
+        return layers.ReLU(name=f"{name}_relu")(modulated(x, label, name))
 
     width = model.g_channels
-    z = keras.Input((model.latent_dim,), name="z")
+    z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
     x = layers.Dense(4 * 4 * width, kernel_initializer=init.glorot_uniform(), name="project")(z)
     x = layers.Reshape((4, 4, width), name="reshape")(x)
     size = 4
@@ -79,14 +83,17 @@ def generator(model: ResNet, resolution: int, channels: int, init: own.Initializ
         x = layers.Add(name=name)([h, shortcut])
     x = norm_relu(x, "last")
     x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=init.glorot_uniform(), name="to_image")(x)
-    return keras.Model(z, layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
+    return keras.Model(joined(z, label), layers.Activation("tanh", dtype="float32", name="tanh")(x), name="generator")
 
 
 def discriminator(
     conv: type, conv_pool: type, dense: type, model: ResNet, resolution: int, channels: int, init: own.Initializers
 ) -> keras.Model:
-    """Images [N, H, W, C] -> logits [N, 1], from the given kinds of convolution, pooled convolution and dense layer."""
-    image = keras.Input((resolution, resolution, channels), name="image")
+    """Images [N, H, W, C], and label [N, classes] if there are any -> logits [N, 1].
+
+    It is made of the given kinds of convolution, pooled convolution and dense layer.
+    """
+    image, label = keras.Input((resolution, resolution, channels), name="image"), label_input(model)
     plan = model.shape(resolution)
     x, before = image, channels
     for index, divisor in enumerate(plan.d):
@@ -116,4 +123,5 @@ def discriminator(
     x = layers.ReLU(name="last_relu")(x)
     x = own.GlobalSumPooling2D(dtype="float32", name="sum")(x)
     logit = dense(1, dtype="float32", kernel_initializer=init.glorot_uniform(), name="logit")(x)
-    return keras.Model(image, logit, name="discriminator")
+    logit = projected(logit, x, label, lambda: init.glorot_uniform(), dense=dense)
+    return keras.Model(joined(image, label), logit, name="discriminator")

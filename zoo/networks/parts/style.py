@@ -128,25 +128,46 @@ class Styles(layers.Layer):
     Each call with training=True moves `w_mean` by 0.2 % towards the batch mean of w; replicas average theirs.
 
     w, w_mixing: [N, Z]; mixing, truncation: [N, 1]; the result is a list of `count` tensors [N, Z].
+
+    With a label [N, K], truncation moves a style towards the mean of its class: `w_label` [K, Z] is that mean less
+    `w_mean`, and follows the batch means of the classes that a batch holds.
     """
 
     def __init__(self, count: int, share: float, **kwargs) -> None:
         super().__init__(**kwargs)
         self.count, self.share = count, share
 
-    def build(self, w_shape, *_) -> None:
+    def build(self, w_shape, w_mixing_shape=None, mixing_shape=None, truncation_shape=None, label_shape=None) -> None:
         self.w_mean = self.add_weight(
             name="w_mean", shape=(w_shape[-1],), initializer="zeros", trainable=False, aggregation="mean"
         )
+        self.w_label = label_shape and self.add_weight(
+            name="w_label",
+            shape=(label_shape[-1], w_shape[-1]),
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
+        )
 
-    def call(self, w, w_mixing, mixing, truncation, training=False):
+    def call(self, w, w_mixing, mixing, truncation, label=None, training=False):
         if training:
             batch_mean = ops.mean(ops.stop_gradient(w), axis=0)
             self.w_mean.assign(batch_mean + 0.998 * (self.w_mean - batch_mean))
+        mean = self.w_mean
+        if label is not None:
+            if training:
+                self.follow_classes(ops.stop_gradient(w), label)
+            mean = ops.expand_dims(mean + ops.matmul(label, self.w_label), 1)
         late = ops.arange(self.count) >= self.crossover(mixing)
         w = ops.where(late[:, :, None], w_mixing[:, None], w[:, None])
         psi = truncation[:, None]
-        return ops.unstack(psi * w + (1.0 - psi) * self.w_mean, self.count, axis=1)
+        return ops.unstack(psi * w + (1.0 - psi) * mean, self.count, axis=1)
+
+    def follow_classes(self, w, label) -> None:
+        counts = ops.sum(label, axis=0)[:, None]
+        means = ops.matmul(ops.transpose(label), w) / ops.maximum(counts, 1.0) - self.w_mean
+        moved = means + 0.998 * (self.w_label - means)
+        self.w_label.assign(ops.where(counts > 0.0, moved, self.w_label.value))
 
     def crossover(self, mixing):
         """The first layer of the second style, int32 [N, 1]; `count` where there is none."""
