@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import zoo
-from zoo.cli.terminal import load_backend, progress
+from zoo.cli.terminal import Seeds, load_backend, progress
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
@@ -20,26 +20,82 @@ of_a_run = click.option("--checkpoint", metavar="WHICH", help="Of a run: best (d
 @of_a_run
 @click.option("-n", "count", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal images.")
+@click.option(
+    "--seeds", type=Seeds(), help="Instead, one image of each seed: 0-15,42. Files have the seed in their name."
+)
+@click.option("--latents", metavar="FILE.npz", help="Instead, the images of these latents.")
+@click.option("--save-latents", metavar="FILE.npz", help="Write the latents of the images too, for --latents.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
-@click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, a new DIR/ or images.npz")
-def sample(name: str, checkpoint: str | None, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
+@click.option("-o", "--out", help="grid.png, a new DIR/ or images.npz  [default: samples.png; with --seeds samples/]")
+@click.pass_context
+def sample(
+    context: click.Context,
+    name: str,
+    checkpoint: str | None,
+    count: int,
+    seed: int,
+    seeds: tuple[int, ...] | None,
+    latents: str | None,
+    save_latents: str | None,
+    truncation: float,
+    scale: int,
+    out: str | None,
+) -> None:
     """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder, a run or hf://org/name.
 
     \b
     ganzoo sample dcgan-fashion-mnist
     ganzoo sample hf://my-name/my-gan -n 10000 -o images/
     ganzoo sample runs/my-run --checkpoint latest -n 50000 --seed 1 -o images.npz
+    ganzoo sample dcgan-fashion-mnist --seeds 0-15,42 --save-latents z.npz -o chosen/
+    ganzoo sample dcgan-fashion-mnist --latents z.npz -o again.png
 
     Pictures and .npz files say which checkpoint, step, seed and version made them. A folder must be new or empty.
     """
+    from zoo.checkpoints import latents as files
     from zoo.cli import samples
 
-    write = samples.writer(out, count, scale)
+    given = [f"--{key}" for key in ("count", "seed", "seeds", "latents") if _is_given(context, key)]
+    if len(given) > 1 and given != ["--count", "--seed"]:
+        what = " and ".join(given).replace("--count", "-n")
+        raise ZooError(f"give -n with --seed, or --seeds, or --latents, and only one of them. Received: {what}")
+    out = out or ("samples/" if seeds else "samples.png")
+    if save_latents:
+        files.require_file(save_latents)
+    write = None if latents else samples.writer(out, len(seeds or range(count)), scale, seeds)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
-    write(progress(generator.batches(count, seed, truncation), count), generator.about(seed, truncation))
+    drawn = _latents(generator, latents, seeds, (count, seed) if save_latents else None)
+    if drawn is None:
+        batches = generator.batches(count, seed, truncation)
+    else:
+        count, batches = len(next(iter(drawn.values()))), generator.image_batches(drawn, truncation)
+    write = write or samples.writer(out, count, scale)
+    about = generator.about(None if seeds or latents else seed, truncation)
+    write(progress(batches, count), about)
+    if save_latents:
+        files.save(save_latents, drawn, about)
     click.echo(f"wrote {count:,} images to {out}{_from(generator)}")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _latents(
+    generator: zoo.Generator, file: str | None, seeds: tuple[int, ...] | None, count_and_seed: tuple[int, int] | None
+) -> dict | None:
+    """The latents of a file, or of seeds, or of so many images of one seed; None if nobody asks for them."""
+    from zoo.checkpoints import latents
+
+    if file:
+        return latents.load(file, generator)
+    if not seeds and not count_and_seed:
+        return None
+    count, seed = (1, seeds) if seeds else count_and_seed
+    latents.require_room(generator, len(seeds or range(count)))
+    return generator.latents(count, seed)
 
 
 def _from(generator: zoo.Generator) -> str:

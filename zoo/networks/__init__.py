@@ -90,3 +90,8 @@ def generate(generator: keras.Model, inputs: dict, training: bool = False):
     """Images [N, H, W, C] in [-1, 1] from a dictionary with one entry for each of the generator's inputs."""
     names = [tensor.name for tensor in generator.inputs]
     return generator(inputs["z"] if names == ["z"] else {name: inputs[name] for name in names}, training=training)
+
+
+def styled(recipe: Recipe, generator: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """(mapping, synthesis) of a generator whose network has `facts.styles`: inputs -> w, and w with noise -> images."""
+    return module(recipe.model.network).styled(generator)
