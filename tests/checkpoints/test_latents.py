@@ -171,3 +171,17 @@ def test_too_many_latents_are_refused_before_they_are_drawn(generators):
     with pytest.raises(ZooError, match=r"up to [\d,]+ images of this generator; draw fewer\. Received: 1,000,000,000$"):
         latents.require_room(generators["dcgan"], 10**9)
     latents.require_room(generators["dcgan"], 10**6)
+
+
+def test_a_walk_visits_latents_of_ones_own(generator):
+    two = generator.latents(seed=[1, 2])
+    for stops in (two, *([generator.in_w(two)] if generator.has_w else [])):
+        walk = generator.walk(8, stops)
+        name = next(iter(stops))
+        np.testing.assert_allclose(walk[name][[0, 4]], stops[name], rtol=1e-5, atol=1e-6)
+        assert {key: array.shape for key, array in walk.items()} == {
+            key: (8, *array.shape[1:]) for key, array in stops.items()
+        }
+        assert all((array == array[0]).all() for key, array in walk.items() if key != name)
+    with pytest.raises(ZooError, match=r"at least 2 stops and a step for each\. Received: 8 and 1"):
+        generator.walk(8, generator.latents(1))

@@ -141,6 +141,36 @@ def test_one_way_to_choose_images(run):
     assert "no such file of latents" in ganzoo("sample", "mine", "--latents", "none.npz", status=1).stderr
 
 
+def test_a_walk_through_chosen_latents_and_back(run):
+    ganzoo("sample", "mine", "--checkpoint", "4", "--seeds", "3,9", "--save-latents", "two.npz", "-o", "two/")
+    ganzoo(
+        *("interpolate", "mine", "--checkpoint", "4", "--latents", "two.npz", "--steps", "8"),
+        *("--scale", "1", "-o", "walk.png"),
+    )
+    with Image.open("walk.png") as sheet:
+        assert sheet.size == (4 * 32, 2 * 32)  # a row for each way
+        assert "Seed" not in sheet.text
+        for row, seed in enumerate((3, 9)):
+            with Image.open(f"two/seed-{seed:06d}.png") as one:
+                stop = np.asarray(sheet, int)[32 * row : 32 * row + 32, :32]
+                assert np.abs(stop - np.asarray(one, int)).max() <= 1  # level
+    error = ganzoo("interpolate", "mine", "-o", "walk.avi", status=1).stderr
+    assert "films are written as .gif, .webp or .mp4. Received: 'walk.avi'" in error
+
+
+def test_a_walk_is_a_film(run):
+    pytest.importorskip("imageio_ffmpeg")
+    for out in ("walk.webp", "walk.mp4"):
+        said = ganzoo(
+            *("interpolate", "mine", "--checkpoint", "4", "--steps", "6", "--stops", "2", "--fps", "25", "-o", out)
+        )
+        assert said.stdout == f"wrote 6 steps to {out}, from mine/step-000000004, step 4\n"
+    with Image.open("walk.webp") as film:
+        assert (film.n_frames, film.size) == (6, (128, 128))
+        film.load()
+        assert film.info["duration"] == 40  # ms
+
+
 def test_two_commands_do_not_share_a_folder(run):
     ganzoo("sample", "mine", "--checkpoint", "4", "-n", "3", "-o", "images/")
     before = {path.name: path.read_bytes() for path in (run.parent / "images").iterdir()}

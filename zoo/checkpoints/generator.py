@@ -190,13 +190,28 @@ class Generator:
 
         Noise inputs other than latents stay fixed.
         """
+        return np.concatenate(list(self.image_batches(self.walk(steps, stops, seed), truncation)))
+
+    def walk(self, steps: int = 60, stops: int | dict[str, np.ndarray] = 4, seed: int = 0) -> dict[str, np.ndarray]:
+        """The latents of a closed walk: those of `interpolate`, or a walk through latents of your own.
+
+        Args:
+            steps: how many latents, evenly spaced.
+            stops: how many latents of this seed are visited, or the latents themselves, in z or in w.
+
+        Example:
+            >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+            >>> there_and_back = generator.walk(30, generator.latents(seed=[3, 9]))
+        """
         _require_whole(steps, 2, "the number of steps")
-        _require_whole(stops, 2, "the number of stops")
-        _require_whole(seed, 0, "seed")
-        if steps < stops:
-            raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
-        path = inputs.walk(self.model, steps, stops, seed)
-        return np.concatenate(list(self.image_batches(path, truncation)))
+        if not isinstance(stops, dict):
+            _require_whole(stops, 2, "the number of stops")
+            _require_whole(seed, 0, "seed")
+            stops = inputs.stops(self.model, stops, seed)
+        count = len(next(iter(stops.values())))
+        if not 2 <= count <= steps:
+            raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {count}")
+        return inputs.walk(stops, steps)
 
     def about(self, seed: int | None = None, truncation: float = 1.0) -> dict[str, Any]:
         """What samples of a seed say of themselves, in a picture or an .npz file: what made them, and that they are

@@ -106,34 +106,54 @@ def _from(generator: zoo.Generator) -> str:
 @click.command()
 @click.argument("name")
 @of_a_run
-@click.option("--steps", default=60, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
+@click.option("--steps", default=120, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
 @click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--latents", metavar="FILE.npz", help="Instead of --stops and --seed, the latents that are visited.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
-@click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif or walk.png")
+@click.option("--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second.")
+@click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif, walk.webp, walk.mp4 or walk.png")
 def interpolate(
-    name: str, checkpoint: str | None, steps: int, stops: int, seed: int, truncation: float, scale: int, out: str
+    name: str,
+    checkpoint: str | None,
+    steps: int,
+    stops: int,
+    seed: int,
+    latents: str | None,
+    truncation: float,
+    scale: int,
+    fps: int,
+    out: str,
 ) -> None:
-    """Walks between latents: a looping animation (.gif) or a sheet (.png).
+    """Walks between latents: a looping film (.gif, .webp, .mp4) or a sheet (.png).
 
     \b
     ganzoo interpolate dcgan-fashion-mnist
+    ganzoo interpolate dcgan-fashion-mnist --steps 300 --stops 10 -o walk.mp4
     ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
-    """
-    from zoo.files import atomic, pictures
+    ganzoo interpolate dcgan-fashion-mnist --latents liked.npz -o liked.webp
 
-    if not out.endswith((".gif", ".png")):
-        raise ZooError(f"the walk is written as .gif or .png. Received: {out!r}")
-    atomic.require_writable_file(Path(out))
+    An .mp4 needs imageio-ffmpeg: pip install "keras-ganzoo[film]".
+    """
+    import numpy as np
+
+    from zoo.checkpoints import latents as files
+    from zoo.files import atomic, films, pictures
+
+    sheet = out.endswith(".png")
+    atomic.require_writable_file(Path(out)) if sheet else films.require(out)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
-    images, about = generator.interpolate(steps, stops, seed, truncation), generator.about(seed, truncation)
-    if out.endswith(".gif"):
-        frames = [pictures.grid(image[None], scale=scale) for image in images]
-        pictures.gif(frames, Path(out), last_milliseconds=120, about=about)
-    else:
+    visited = files.load(latents, generator) if latents else stops
+    walk = generator.walk(steps, visited, seed)
+    about = generator.about(None if latents else seed, truncation)
+    batches = progress(generator.image_batches(walk, truncation), steps, least=100)
+    if sheet:
+        columns = math.ceil(steps / (stops if visited is stops else len(next(iter(visited.values())))))
+        picture = pictures.grid(np.concatenate(list(batches)), columns, scale)
         with atomic.replacing(Path(out)) as temporary:
-            sheet = pictures.grid(images, columns=math.ceil(steps / stops), scale=scale)
-            sheet.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
+            picture.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
+    else:
+        films.write((pictures.grid(image[None], scale=scale) for batch in batches for image in batch), out, fps, about)
     click.echo(f"wrote {steps} steps to {out}{_from(generator)}")

@@ -101,11 +101,11 @@ def load_backend() -> None:
             os.close(stderr)
 
 
-def progress(batches, count: int):
-    """A progress bar in images, on a terminal and for long work alone."""
+def progress(batches, count: int, least: int = 1000):
+    """A progress bar in images, on a terminal and for long work alone: from `least` images on."""
     from tqdm import tqdm
 
-    with tqdm(total=count, unit="img", unit_scale=True, disable=count < 1000 or not sys.stderr.isatty()) as bar:
+    with tqdm(total=count, unit="img", unit_scale=True, disable=count < least or not sys.stderr.isatty()) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch))

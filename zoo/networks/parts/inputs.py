@@ -21,12 +21,12 @@ class Input:
     Attributes:
         training: draws it for training, (rng, shape) -> array.
         derived: its value for a sample, from z [N, latent_dim] and psi; None if each sample draws its own from N(0, 1).
-        walks: an interpolation moves it; every other input stays as it is on a walk.
+        between: how an interpolation moves it, (a, b, share [N, 1]) -> array; None if it stays as it is on a walk.
     """
 
     training: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     derived: Callable[[Any, float], Any] | None = None
-    walks: bool = False
+    between: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -41,13 +41,30 @@ def _ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
+def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Points on the great circle from a to b, [N, Z] each; share [N, 1] in [0, 1]."""
+    cosine = (
+        np.sum(a * b, axis=-1, keepdims=True)
+        / np.linalg.norm(a, axis=-1, keepdims=True)
+        / np.linalg.norm(b, axis=-1, keepdims=True)
+    )
+    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
+    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+
+
+def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    share = share.reshape(-1, *(1,) * (a.ndim - 1))
+    return (1.0 - share) * a + share * b
+
+
 def _column(value: float, z):
     """[N, 1] of one value, for arrays and for Keras's symbolic tensors alike."""
     return 0.0 * z[:, :1] + value
 
 
 INPUTS = {
-    "z": Input(_normal, walks=True),
+    "z": Input(_normal, between=slerp),
+    "w": Input(_normal, between=_line),  # styles of each layer, instead of z: no input of a generator, but of a part
     "noise": Input(_normal),  # noise maps of all layers
     "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
     "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
@@ -79,20 +96,26 @@ class Sampler:
         }
 
 
-def walk(generator, steps: int, stops: int, seed: int) -> dict[str, np.ndarray]:
-    """Inputs [steps, ...] of a closed walk through `stops` latents on the sphere: White 2016, arXiv:1609.04468."""
-    rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+def walk(stops: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    """Inputs [steps, ...] of a closed walk through inputs [stops, ...]: White 2016, arXiv:1609.04468."""
     inputs = {}
-    for name, shape in drawn(generator).items():
-        points = rng.standard_normal((stops, *shape), np.float32)
-        if INPUTS[name].walks:
-            places = np.arange(steps) * stops / steps
-            a = points[places.astype(int)]
-            b = points[(places.astype(int) + 1) % stops]
-            inputs[name] = slerp(a, b, (places % 1.0)[:, None]).astype(np.float32)
-        else:
-            inputs[name] = np.repeat(points[:1], steps, axis=0)
+    for name, points in stops.items():
+        between = INPUTS[name].between
+        if between is None:
+            inputs[name] = np.broadcast_to(points[:1], (steps, *points.shape[1:]))
+            continue
+        places = np.arange(steps) * len(points) / steps
+        first = places.astype(int)
+        inputs[name] = between(points[first], points[(first + 1) % len(points)], (places % 1.0)[:, None]).astype(
+            np.float32
+        )
     return inputs
+
+
+def stops(generator, count: int, seed: int) -> dict[str, np.ndarray]:
+    """The inputs [count, ...] that a walk of this seed visits."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"walk")])
+    return {name: rng.standard_normal((count, *shape), np.float32) for name, shape in drawn(generator).items()}
 
 
 def complete(generator, inputs: dict[str, Any], truncation: float = 1.0) -> dict[str, Any]:
@@ -104,14 +127,3 @@ def complete(generator, inputs: dict[str, Any], truncation: float = 1.0) -> dict
         else inputs.get(tensor.name, INPUTS[tensor.name].derived(inputs["z"], psi))
         for tensor in generator.inputs
     }
-
-
-def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Points on the great circle from a to b, [N, Z] each; share [N, 1] in [0, 1]."""
-    cosine = (
-        np.sum(a * b, axis=-1, keepdims=True)
-        / np.linalg.norm(a, axis=-1, keepdims=True)
-        / np.linalg.norm(b, axis=-1, keepdims=True)
-    )
-    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
-    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
