@@ -155,7 +155,7 @@ def test_a_walk_through_chosen_latents_and_back(run):
                 stop = np.asarray(sheet, int)[32 * row : 32 * row + 32, :32]
                 assert np.abs(stop - np.asarray(one, int)).max() <= 1  # level
     error = ganzoo("interpolate", "mine", "-o", "walk.avi", status=1).stderr
-    assert "films are written as .gif, .webp or .mp4. Received: 'walk.avi'" in error
+    assert "the walk is written as .gif, .webp, .mp4 or .png. Received: 'walk.avi'" in error
 
 
 def test_a_walk_is_a_film(run):

@@ -142,6 +142,8 @@ def interpolate(
     from zoo.files import atomic, films, pictures
 
     sheet = out.endswith(".png")
+    if not out.endswith((*films.FORMATS, ".png")):
+        raise ZooError(f"the walk is written as {', '.join(films.FORMATS)} or .png. Received: {out!r}")
     atomic.require_writable_file(Path(out)) if sheet else films.require(out)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
