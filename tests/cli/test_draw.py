@@ -98,6 +98,79 @@ def test_walks_and_arrays_say_what_made_them(run):
         assert archive["generated"] == "by a GAN; not a photograph"
 
 
+def test_each_seed_is_a_file_and_latents_draw_it_again(run):
+    ganzoo("sample", "mine", "--checkpoint", "4", "--seeds", "2-4,0,3", "--save-latents", "z.npz")
+    files = sorted(path.name for path in (run.parent / "samples").iterdir())
+    assert files == [f"seed-{seed:06d}.png" for seed in (0, 2, 3, 4)]
+    ganzoo("sample", "mine", "--checkpoint", "4", "--seed", "3", "-n", "1", "-o", "three.png")
+    with Image.open("three.png") as alone, Image.open("samples/seed-000003.png") as one:
+        assert np.abs(np.asarray(alone, int) - np.asarray(one, int)).max() <= 1  # level
+        assert (one.text["Seed"], "Image" in one.text) == ("3", False)
+    ganzoo("sample", "mine", "--checkpoint", "4", "--latents", "z.npz", "-o", "again/")
+    for number, seed in enumerate((2, 3, 4, 0)):
+        with Image.open(f"again/{number:06d}.png") as again, Image.open(f"samples/seed-{seed:06d}.png") as one:
+            np.testing.assert_array_equal(again, one)
+    error = ganzoo("sample", "mine", "--checkpoint", "8", "--latents", "z.npz", "-o", "other/", status=1).stderr
+    assert "these latents belong to other weights, mine/step-000000004" in error
+    assert error.count("\n") == 2  # with the line that names the checkpoint
+
+
+def test_saving_latents_changes_no_image(run):
+    for out, more in (("a.npz", []), ("b.npz", ["--save-latents", "z.npz"])):
+        ganzoo("sample", "mine", "--checkpoint", "4", "-n", "5", "--seed", "2", "-o", out, *more)
+    with np.load("a.npz") as a, np.load("b.npz") as b, np.load("z.npz") as z:
+        np.testing.assert_array_equal(a["images"], b["images"])
+        assert (z["z"].shape, z["seed"]) == ((5, 8), 2)
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "3-1", "1,,2", "-1", "0-10000", "1.5"])
+def test_wrong_seeds_are_one_line(seeds, run):
+    error = ganzoo("sample", "mine", f"--seeds={seeds}", status=2).stderr
+    assert re.search(r"Error: Invalid value for '--seeds': .*seeds", error)
+
+
+def test_one_way_to_choose_images(run):
+    for given in (
+        ["--seeds", "1", "-n", "2"],
+        ["--seeds", "1", "--latents", "z.npz"],
+        ["--seed", "1", "--latents", "z"],
+    ):
+        error = ganzoo("sample", "mine", *given, status=1).stderr
+        assert "give -n with --seed, or --seeds, or --latents" in error
+    assert "go to an .npz file" in ganzoo("sample", "mine", "--save-latents", "z.png", status=1).stderr
+    assert "no such file of latents" in ganzoo("sample", "mine", "--latents", "none.npz", status=1).stderr
+
+
+def test_a_walk_through_chosen_latents_and_back(run):
+    ganzoo("sample", "mine", "--checkpoint", "4", "--seeds", "3,9", "--save-latents", "two.npz", "-o", "two/")
+    ganzoo(
+        *("interpolate", "mine", "--checkpoint", "4", "--latents", "two.npz", "--steps", "8"),
+        *("--scale", "1", "-o", "walk.png"),
+    )
+    with Image.open("walk.png") as sheet:
+        assert sheet.size == (4 * 32, 2 * 32)  # a row for each way
+        assert "Seed" not in sheet.text
+        for row, seed in enumerate((3, 9)):
+            with Image.open(f"two/seed-{seed:06d}.png") as one:
+                stop = np.asarray(sheet, int)[32 * row : 32 * row + 32, :32]
+                assert np.abs(stop - np.asarray(one, int)).max() <= 1  # level
+    error = ganzoo("interpolate", "mine", "-o", "walk.avi", status=1).stderr
+    assert "the walk is written as .gif, .webp, .mp4 or .png. Received: 'walk.avi'" in error
+
+
+def test_a_walk_is_a_film(run):
+    pytest.importorskip("imageio_ffmpeg")
+    for out in ("walk.webp", "walk.mp4"):
+        said = ganzoo(
+            *("interpolate", "mine", "--checkpoint", "4", "--steps", "6", "--stops", "2", "--fps", "25", "-o", out)
+        )
+        assert said.stdout == f"wrote 6 steps to {out}, from mine/step-000000004, step 4\n"
+    with Image.open("walk.webp") as film:
+        assert (film.n_frames, film.size) == (6, (128, 128))
+        film.load()
+        assert film.info["duration"] == 40  # ms
+
+
 def test_two_commands_do_not_share_a_folder(run):
     ganzoo("sample", "mine", "--checkpoint", "4", "-n", "3", "-o", "images/")
     before = {path.name: path.read_bytes() for path in (run.parent / "images").iterdir()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,30 @@ class Generator:
         self.name, self.classes = name or recipe.name, labels.names(recipe, info)
         self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
 
+    @property
+    def has_w(self) -> bool:
+        """Whether images can be drawn from w, the styles of each layer, as well as from z."""
+        return self.recipe.model.facts.styles
+
+    @cached_property
+    def _map(self):
+        from zoo import backend
+
+        return backend.compiled(self.parts[0], self.model.variables)
+
+    @cached_property
+    def _draw_w(self):
+        from zoo import backend
+
+        return backend.compiled(self.parts[1], self.model.variables)
+
+    @cached_property
+    def parts(self) -> tuple[keras.Model, keras.Model]:
+        """(mapping, synthesis) of a generator that `has_w`, as `zoo.networks.styled` gives them."""
+        from zoo import networks
+
+        return networks.styled(self.recipe, self.model)
+
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0, label: Label = None) -> np.ndarray:
         """Draws images.
 
@@ -130,6 +155,10 @@ class Generator:
             return self._numbers(label, n)
         return inputs.Sampler(self.model, seed, self.class_shares).labels(n)
 
+    def _asked(self, label: Label, n: int) -> dict[str, np.ndarray]:
+        """The input of a label that somebody asks for: {"label": one-hot [n, K]}."""
+        return {} if label is None else {"label": inputs.one_hot(self._numbers(label, n), len(self.classes))}
+
     def _numbers(self, label: Label, n: int) -> np.ndarray | None:
         if label is None:
             return None
@@ -154,6 +183,62 @@ class Generator:
         n = n or COLUMNS**2
         return self.sample(n, seed, truncation), math.ceil(math.sqrt(n))
 
+    def latents(self, n: int = 1, seed: int | Sequence[int] = 0, label: Label = None) -> dict[str, np.ndarray]:
+        """What `sample` draws its images from, for `images` and `image_batches`.
+
+        Args:
+            n: how many of each seed.
+            seed: one, or several, whose latents follow one another.
+            label: as in `sample`, for all of these images.
+
+        Returns:
+            {"z": float32 [N, latent_dim]}, and other inputs by name where each sample draws its own: "label", one-hot
+            [N, K], of a model with classes.
+
+        Example:
+            >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+            >>> latents = generator.latents(seed=[3, 14, 15])
+            >>> latents["z"].shape, generator.images(latents).shape
+            ((3, 100), (3, 32, 32, 1))
+        """
+        _require_whole(n, 1, "the number of images")
+        seeds = list(seed) if isinstance(seed, Sequence) and not isinstance(seed, str) else [seed]
+        if not seeds:
+            raise ZooError(f"give at least one seed. Received: {seed!r}")
+        for each in seeds:
+            _require_whole(each, 0, "seed")
+        drawn = [inputs.Sampler(self.model, each, self.class_shares)(n) for each in seeds]
+        latents = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
+        return latents | self._asked(label, n * len(seeds))
+
+    def latent_shapes(self, space: str = "z") -> dict[str, tuple[int, ...]]:
+        """The arrays that `images` takes, with the shape of one image's: {"z": (128,)}; or in the space "w"."""
+        shapes = inputs.drawn(self.model)
+        if space == "z":
+            return shapes
+        return {tensor.name: tuple(tensor.shape[1:]) for tensor in self.parts[1].inputs}
+
+    def in_w(self, latents: dict[str, np.ndarray], truncation: float = 1.0) -> dict[str, np.ndarray]:
+        """The same latents in w: {"w": float32 [N, layers, latent_dim], "noise": ...}, where the generator `has_w`."""
+        if "w" in latents:
+            return latents
+        complete = inputs.complete(self.model, latents, truncation)
+        w = np.asarray(self._map({tensor.name: complete[tensor.name] for tensor in self.parts[0].inputs}))
+        return {"w": w, **{name: latents[name] for name in self.latent_shapes("w") if name != "w"}}
+
+    def image_batches(
+        self, latents: dict[str, np.ndarray], truncation: float = 1.0, batch_size: int = 64
+    ) -> Iterator[np.ndarray]:
+        """The images of latents in batches; arguments and images are those of `images`."""
+        count = len(next(iter(latents.values())))
+        size = min(batch_size, _next_power_of_two(count))
+        for done in range(0, count, size):
+            part = {name: value[done : done + size] for name, value in latents.items()}
+            missing = size - min(size, count - done)  # filled up with the last one, so that nothing is compiled anew
+            if missing:
+                part = {name: np.concatenate([value, *[value[-1:]] * missing]) for name, value in part.items()}
+            yield self.images(part, truncation)[: size - missing]
+
     def interpolate(
         self, steps: int = 60, stops: int = 4, seed: int = 0, truncation: float = 1.0, label: Label = None
     ) -> np.ndarray:
@@ -162,30 +247,40 @@ class Generator:
         Noise inputs other than latents stay fixed. The walk stays in the class of `label`, or goes through classes, if
         it names one for each stop; by default the class of each stop is drawn.
         """
+        return np.concatenate(list(self.image_batches(self.walk(steps, stops, seed, label), truncation)))
+
+    def walk(
+        self, steps: int = 60, stops: int | dict[str, np.ndarray] = 4, seed: int = 0, label: Label = None
+    ) -> dict[str, np.ndarray]:
+        """The latents of a closed walk: those of `interpolate`, or a walk through latents of your own.
+
+        Args:
+            steps: how many latents, evenly spaced.
+            stops: how many latents of this seed are visited, or the latents themselves, in z or in w.
+            label: as in `interpolate`; latents of your own have theirs.
+
+        Example:
+            >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+            >>> there_and_back = generator.walk(30, generator.latents(seed=[3, 9]))
+        """
         _require_whole(steps, 2, "the number of steps")
-        _require_whole(stops, 2, "the number of stops")
-        _require_whole(seed, 0, "seed")
-        if steps < stops:
-            raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {stops}")
-        visited = inputs.stops(self.model, stops, seed, self.class_shares)
-        if label is not None:
-            visited["label"] = inputs.one_hot(self._numbers(label, stops), len(self.classes))
-        path = inputs.walk(visited, steps)
-        return np.concatenate(
-            [
-                self.images({name: value[i : i + 64] for name, value in path.items()}, truncation)
-                for i in range(0, steps, 64)
-            ]
-        )
+        if not isinstance(stops, dict):
+            _require_whole(stops, 2, "the number of stops")
+            _require_whole(seed, 0, "seed")
+            stops = inputs.stops(self.model, stops, seed, self.class_shares) | self._asked(label, stops)
+        count = len(next(iter(stops.values())))
+        if not 2 <= count <= steps:
+            raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {count}")
+        return inputs.walk(stops, steps)
 
     @property
     def class_shares(self) -> np.ndarray | None:
         """How often training showed each class, [K]."""
         return labels.shares(self.recipe, self.info)
 
-    def about(self, seed: int, truncation: float = 1.0) -> dict[str, Any]:
+    def about(self, seed: int | None = None, truncation: float = 1.0) -> dict[str, Any]:
         """What samples of a seed say of themselves, in a picture or an .npz file: what made them, and that they are
-        generated. Without checkpoint, as in training, step and digest are left out."""
+        generated. Without checkpoint, as in training, step and digest are left out, and so is a seed of None."""
         file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[self.weights]
         digest = self.info.get("files", {}).get(file, {}).get("sha256")
         said = {
@@ -201,12 +296,20 @@ class Generator:
         return {key: value for key, value in said.items() if value is not None}
 
     def images(self, drawn: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
-        """uint8 images [N, H, W, C] from what each sample draws: `zoo.networks.parts.inputs.drawn` names it."""
+        """uint8 images [N, H, W, C] from latents: the arrays of `latents`, or those of `in_w`.
+
+        Inputs that samples derive from z may be given as well: "z_mixing" and "mixing" of StyleGAN-lite mix styles.
+        """
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
         if truncation != 1.0 and not self.recipe.model.facts.truncation:
             raise ZooError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
-        images = np.asarray(self._draw(inputs.complete(self.model, drawn, truncation)), np.float32)
+        if "w" in drawn and truncation != 1.0:
+            raise ZooError(f"w is drawn as it is; leave truncation at 1, or truncate `in_w`. Received: {truncation!r}")
+        if "w" in drawn:
+            images = np.asarray(self._draw_w(drawn), np.float32)
+        else:
+            images = np.asarray(self._draw(inputs.complete(self.model, drawn, truncation)), np.float32)
         if not np.isfinite(images).all():  # the weights are finite, as `load_generator` sees to
             raise ZooError(
                 "the weights are so large that pictures are not finite: take an earlier checkpoint, or fetch this "

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import zoo
-from zoo.cli.terminal import load_backend, progress
+from zoo.cli.terminal import Seeds, load_backend, progress
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
@@ -20,26 +20,82 @@ of_a_run = click.option("--checkpoint", metavar="WHICH", help="Of a run: best (d
 @of_a_run
 @click.option("-n", "count", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal images.")
+@click.option(
+    "--seeds", type=Seeds(), help="Instead, one image of each seed: 0-15,42. Files have the seed in their name."
+)
+@click.option("--latents", metavar="FILE.npz", help="Instead, the images of these latents.")
+@click.option("--save-latents", metavar="FILE.npz", help="Write the latents of the images too, for --latents.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
-@click.option("-o", "--out", default="samples.png", show_default=True, help="grid.png, a new DIR/ or images.npz")
-def sample(name: str, checkpoint: str | None, count: int, seed: int, truncation: float, scale: int, out: str) -> None:
+@click.option("-o", "--out", help="grid.png, a new DIR/ or images.npz  [default: samples.png; with --seeds samples/]")
+@click.pass_context
+def sample(
+    context: click.Context,
+    name: str,
+    checkpoint: str | None,
+    count: int,
+    seed: int,
+    seeds: tuple[int, ...] | None,
+    latents: str | None,
+    save_latents: str | None,
+    truncation: float,
+    scale: int,
+    out: str | None,
+) -> None:
     """Draws images from a trained generator. NAME: a shipped name, a checkpoint folder, a run or hf://org/name.
 
     \b
     ganzoo sample dcgan-fashion-mnist
     ganzoo sample hf://my-name/my-gan -n 10000 -o images/
     ganzoo sample runs/my-run --checkpoint latest -n 50000 --seed 1 -o images.npz
+    ganzoo sample dcgan-fashion-mnist --seeds 0-15,42 --save-latents z.npz -o chosen/
+    ganzoo sample dcgan-fashion-mnist --latents z.npz -o again.png
 
     Pictures and .npz files say which checkpoint, step, seed and version made them. A folder must be new or empty.
     """
+    from zoo.checkpoints import latents as files
     from zoo.cli import samples
 
-    write = samples.writer(out, count, scale)
+    given = [f"--{key}" for key in ("count", "seed", "seeds", "latents") if _is_given(context, key)]
+    if len(given) > 1 and given != ["--count", "--seed"]:
+        what = " and ".join(given).replace("--count", "-n")
+        raise ZooError(f"give -n with --seed, or --seeds, or --latents, and only one of them. Received: {what}")
+    out = out or ("samples/" if seeds else "samples.png")
+    if save_latents:
+        files.require_file(save_latents)
+    write = None if latents else samples.writer(out, len(seeds or range(count)), scale, seeds)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
-    write(progress(generator.batches(count, seed, truncation), count), generator.about(seed, truncation))
+    drawn = _latents(generator, latents, seeds, (count, seed) if save_latents else None)
+    if drawn is None:
+        batches = generator.batches(count, seed, truncation)
+    else:
+        count, batches = len(next(iter(drawn.values()))), generator.image_batches(drawn, truncation)
+    write = write or samples.writer(out, count, scale)
+    about = generator.about(None if seeds or latents else seed, truncation)
+    write(progress(batches, count), about)
+    if save_latents:
+        files.save(save_latents, drawn, about)
     click.echo(f"wrote {count:,} images to {out}{_from(generator)}")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _latents(
+    generator: zoo.Generator, file: str | None, seeds: tuple[int, ...] | None, count_and_seed: tuple[int, int] | None
+) -> dict | None:
+    """The latents of a file, or of seeds, or of so many images of one seed; None if nobody asks for them."""
+    from zoo.checkpoints import latents
+
+    if file:
+        return latents.load(file, generator)
+    if not seeds and not count_and_seed:
+        return None
+    count, seed = (1, seeds) if seeds else count_and_seed
+    latents.require_room(generator, len(seeds or range(count)))
+    return generator.latents(count, seed)
 
 
 def _from(generator: zoo.Generator) -> str:
@@ -50,34 +106,56 @@ def _from(generator: zoo.Generator) -> str:
 @click.command()
 @click.argument("name")
 @of_a_run
-@click.option("--steps", default=60, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
+@click.option("--steps", default=120, show_default=True, type=click.IntRange(2, 2000), help="Images along the walk.")
 @click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--latents", metavar="FILE.npz", help="Instead of --stops and --seed, the latents that are visited.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
-@click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif or walk.png")
+@click.option("--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second.")
+@click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif, walk.webp, walk.mp4 or walk.png")
 def interpolate(
-    name: str, checkpoint: str | None, steps: int, stops: int, seed: int, truncation: float, scale: int, out: str
+    name: str,
+    checkpoint: str | None,
+    steps: int,
+    stops: int,
+    seed: int,
+    latents: str | None,
+    truncation: float,
+    scale: int,
+    fps: int,
+    out: str,
 ) -> None:
-    """Walks between latents: a looping animation (.gif) or a sheet (.png).
+    """Walks between latents: a looping film (.gif, .webp, .mp4) or a sheet (.png).
 
     \b
     ganzoo interpolate dcgan-fashion-mnist
+    ganzoo interpolate dcgan-fashion-mnist --steps 300 --stops 10 -o walk.mp4
     ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
-    """
-    from zoo.files import atomic, pictures
+    ganzoo interpolate dcgan-fashion-mnist --latents liked.npz -o liked.webp
 
-    if not out.endswith((".gif", ".png")):
-        raise ZooError(f"the walk is written as .gif or .png. Received: {out!r}")
-    atomic.require_writable_file(Path(out))
+    An .mp4 needs imageio-ffmpeg: pip install "keras-ganzoo[film]".
+    """
+    import numpy as np
+
+    from zoo.checkpoints import latents as files
+    from zoo.files import atomic, films, pictures
+
+    sheet = out.endswith(".png")
+    if not out.endswith((*films.FORMATS, ".png")):
+        raise ZooError(f"the walk is written as {', '.join(films.FORMATS)} or .png. Received: {out!r}")
+    atomic.require_writable_file(Path(out)) if sheet else films.require(out)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
-    images, about = generator.interpolate(steps, stops, seed, truncation), generator.about(seed, truncation)
-    if out.endswith(".gif"):
-        frames = [pictures.grid(image[None], scale=scale) for image in images]
-        pictures.gif(frames, Path(out), last_milliseconds=120, about=about)
-    else:
+    visited = files.load(latents, generator) if latents else stops
+    walk = generator.walk(steps, visited, seed)
+    about = generator.about(None if latents else seed, truncation)
+    batches = progress(generator.image_batches(walk, truncation), steps, least=100)
+    if sheet:
+        columns = math.ceil(steps / (stops if visited is stops else len(next(iter(visited.values())))))
+        picture = pictures.grid(np.concatenate(list(batches)), columns, scale)
         with atomic.replacing(Path(out)) as temporary:
-            sheet = pictures.grid(images, columns=math.ceil(steps / stops), scale=scale)
-            sheet.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
+            picture.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
+    else:
+        films.write((pictures.grid(image[None], scale=scale) for batch in batches for image in batch), out, fps, about)
     click.echo(f"wrote {steps} steps to {out}{_from(generator)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ LARGEST_GRID = 4_096  # images, times the scale squared
 DIGITS = 6  # in the names of the pictures of a folder; more only where they do not suffice
 
 
-def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarray], dict[str, Any]], None]:
+def writer(
+    out: str, count: int, scale: int = 1, seeds: Sequence[int] | None = None
+) -> Callable[[Iterable[np.ndarray], dict[str, Any]], None]:
     """A function that writes batches of uint8 images [N, H, W, C], `count` in all, to `out`, whole or not at all.
 
     Its second argument is what the images say of themselves, as in `Generator.about`: text in each picture, and arrays
@@ -27,6 +29,7 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
     Args:
         out: "grid.png" for one picture, "images.npz" for an array `images`, a path without suffix or with a final
             slash for a new folder of numbered PNG files.
+        seeds: of the images, if each has one: they are then the numbers in the names, "seed-000042.png".
 
     Raises:
         ZooError: at once, if `out` cannot be written or is none of these, a folder holds something already, or a grid
@@ -46,7 +49,7 @@ def writer(out: str, count: int, scale: int = 1) -> Callable[[Iterable[np.ndarra
         return partial(_write_npz, path, count)
     if out.endswith("/") or not path.suffix:
         atomic.require_new_folder(path)
-        return partial(_write_folder, path, count)
+        return partial(_write_folder, path, count, seeds)
     raise ZooError(f"samples go to a .png grid, an .npz file or a folder. Received: {out!r}")
 
 
@@ -56,14 +59,18 @@ def _write_grid(path: Path, scale: int, batches: Iterable[np.ndarray], about: di
         picture.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
 
 
-def _write_folder(path: Path, count: int, batches: Iterable[np.ndarray], about: dict[str, Any]) -> None:
-    digits, index, said = max(DIGITS, len(str(count - 1))), 0, pictures.text_chunks(about)
+def _write_folder(
+    path: Path, count: int, seeds: Sequence[int] | None, batches: Iterable[np.ndarray], about: dict[str, Any]
+) -> None:
+    numbers, kind = seeds or range(count), "seed" if seeds else "image"
+    digits, index, said = max(DIGITS, len(str(max(numbers)))), 0, pictures.text_chunks(about)
     with atomic.new_folder(path) as folder:
         for batch in batches:
             for image in batch:
                 picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-                own = pictures.text_chunks({"image": index}, said)
-                picture.save(folder / f"{index:0{digits}d}.png", pnginfo=own)
+                own = pictures.text_chunks({kind: numbers[index]}, said)
+                prefix = "seed-" if seeds else ""
+                picture.save(folder / f"{prefix}{numbers[index]:0{digits}d}.png", pnginfo=own)
                 index += 1
 
 

@@ -64,6 +64,25 @@ class Duration(click.ParamType):
         return float(total)
 
 
+class Seeds(click.ParamType):
+    """Numbers and ranges such as 0-15,42, as a tuple in the order given, each once."""
+
+    name = "seeds"
+    MOST = 10_000
+
+    def convert(self, value, parameter, context) -> tuple[int, ...]:
+        found: dict[int, None] = {}
+        for part in value.split(","):
+            match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+            if last < first:
+                self.fail(f"{value!r} are no seeds; write 7, 0-15 or 0-15,42.", parameter, context)
+            if len(found) + last - first >= self.MOST:
+                self.fail(f"{value!r} are more than {self.MOST:,} seeds; take -n and --seed.", parameter, context)
+            found |= dict.fromkeys(range(first, last + 1))
+        return tuple(found)
+
+
 def load_backend() -> None:
     """Imports the engine without what TensorFlow's C++ prints before one can set its log level.
 
@@ -82,11 +101,11 @@ def load_backend() -> None:
             os.close(stderr)
 
 
-def progress(batches, count: int):
-    """A progress bar in images, on a terminal and for long work alone."""
+def progress(batches, count: int, least: int = 1000):
+    """A progress bar in images, on a terminal and for long work alone: from `least` images on."""
     from tqdm import tqdm
 
-    with tqdm(total=count, unit="img", unit_scale=True, disable=count < 1000 or not sys.stderr.isatty()) as bar:
+    with tqdm(total=count, unit="img", unit_scale=True, disable=count < least or not sys.stderr.isatty()) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch))

@@ -101,3 +101,8 @@ def discriminate(discriminator: keras.Model, images, inputs: dict, training: boo
     """Logits [N, 1] of images [N, H, W, C]; `inputs` holds what else the discriminator takes, a label for instance."""
     others = {tensor.name: inputs[tensor.name] for tensor in discriminator.inputs if tensor.name != "image"}
     return discriminator({"image": images, **others} if others else images, training=training)
+
+
+def styled(recipe: Recipe, generator: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """(mapping, synthesis) of a generator whose network has `facts.styles`: inputs -> w, and w with noise -> images."""
+    return module(recipe.model.network).styled(generator)

@@ -35,7 +35,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
-from zoo.networks.parts.lazy import keras, layers, own, style
+from zoo.networks.parts.lazy import keras, layers, ops, own, style
 from zoo.networks.parts.network import Facts, Model
 
 
@@ -51,6 +51,7 @@ class Config(Model, frozen=True, kw_only=True, tag="stylegan-lite"):
         resolutions=(32, 64, 128, 256),
         equalised=True,
         truncation=True,
+        styles=True,
         plain_keras=False,
     )
 
@@ -147,6 +148,23 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
             image = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32", name=f"up_image{size}")(image)
             image = layers.Add(dtype="float32", name=f"image{size}")([image, update])
     return keras.Model(joined([z, z_mixing, mixing, noise, truncation], label), image, name="generator")
+
+
+def styled(generator: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The two parts of a generator, with its own variables, and together the same function.
+
+    mapping      {"z", "z_mixing", "mixing", "truncation", ...} -> w of each layer, [N, layers, latent_dim]
+    synthesis    {"w": [N, layers, latent_dim], "noise": [N, noise_size(resolution)]} -> images [N, H, W, C]
+    """
+    inputs = {tensor.name: tensor for tensor in generator.inputs}
+    noise = inputs.pop("noise")
+    per_layer = generator.get_layer("styles").output
+    mapping = keras.Model(inputs, ops.stack(per_layer, axis=1), name="mapping")
+    late = keras.Model([inputs["z"], noise, *per_layer], generator.output)  # z for the number of images alone
+    w = keras.Input((len(per_layer), inputs["z"].shape[-1]), name="w")
+    noise = keras.Input(noise.shape[1:], name="noise")
+    image = late([w[:, 0], noise, *(w[:, i] for i in range(len(per_layer)))])
+    return mapping, keras.Model({"w": w, "noise": noise}, image, name="synthesis")
 
 
 def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:

@@ -66,6 +66,7 @@ def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    share = share.reshape(-1, *(1,) * (a.ndim - 1))
     return (1.0 - share) * a + share * b
 
 
@@ -77,6 +78,7 @@ def _column(value: float, z):
 INPUTS = {
     "z": Input(_normal, _normal, between=slerp),
     "label": Input(None, _classes, between=_line),  # one-hot; a mixture of classes is allowed
+    "w": Input(None, between=_line),  # styles of each layer, instead of z: no input of a generator, but of a part
     "noise": Input(_normal, _normal),  # noise maps of all layers
     "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
     "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
@@ -124,7 +126,7 @@ def walk(stops: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
     for name, points in stops.items():
         between = INPUTS[name].between
         if between is None:
-            inputs[name] = np.repeat(points[:1], steps, axis=0)
+            inputs[name] = np.broadcast_to(points[:1], (steps, *points.shape[1:]))
             continue
         places = np.arange(steps) * len(points) / steps
         first = places.astype(int)
