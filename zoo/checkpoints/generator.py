@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -155,9 +154,13 @@ class Generator:
             return self._numbers(label, n)
         return inputs.Sampler(self.model, seed, self.class_shares).labels(n)
 
-    def _asked(self, label: Label, n: int) -> dict[str, np.ndarray]:
-        """The input of a label that somebody asks for: {"label": one-hot [n, K]}."""
+    def asked(self, label: Label, n: int) -> dict[str, np.ndarray]:
+        """The latents of classes, as `sample` takes them: {"label": one-hot [n, K]}; nothing without `label`."""
         return {} if label is None else {"label": inputs.one_hot(self._numbers(label, n), len(self.classes))}
+
+    def labels_of(self, latents: dict[str, np.ndarray]) -> np.ndarray | None:
+        """The nearest class of each of these latents, by number; None where they have none, as in w."""
+        return latents["label"].argmax(axis=-1) if "label" in latents else None
 
     def _numbers(self, label: Label, n: int) -> np.ndarray | None:
         if label is None:
@@ -169,19 +172,16 @@ class Generator:
         known = {asked: labels.number(asked, self.classes) for asked in dict.fromkeys(label)}
         return np.array([known[asked] for asked in label])
 
-    def sheet(self, n: int | None = None, seed: int = 0, truncation: float = 1.0) -> tuple[np.ndarray, int]:
-        """Images to look at, and how many stand in a row: 64, or of a model with classes a row of 8 for each of 16.
+    def rows(self) -> tuple[np.ndarray, int]:
+        """The labels of a sheet to look at, and its columns: a row of 8 for each of the first 16 classes."""
+        return np.repeat(np.arange(min(len(self.classes), MOST_ROWS)), COLUMNS), COLUMNS
 
-        With `n`, so many, of drawn classes.
-
-        Returns:
-            uint8 [n, H, W, C], and the columns of a grid.
-        """
-        if n is None and self.classes:
-            rows = np.repeat(np.arange(min(len(self.classes), MOST_ROWS)), COLUMNS)
-            return self.sample(len(rows), seed, truncation, rows), COLUMNS
-        n = n or COLUMNS**2
-        return self.sample(n, seed, truncation), math.ceil(math.sqrt(n))
+    def sheet(self, seed: int = 0) -> tuple[np.ndarray, int]:
+        """Images to look at, uint8 [n, H, W, C], and the columns of their grid: 64, or a row for each class."""
+        if not self.classes:
+            return self.sample(COLUMNS**2, seed), COLUMNS
+        labels, columns = self.rows()
+        return self.sample(len(labels), seed, label=labels), columns
 
     def latents(self, n: int = 1, seed: int | Sequence[int] = 0, label: Label = None) -> dict[str, np.ndarray]:
         """What `sample` draws its images from, for `images` and `image_batches`.
@@ -209,7 +209,7 @@ class Generator:
             _require_whole(each, 0, "seed")
         drawn = [inputs.Sampler(self.model, each, self.class_shares)(n) for each in seeds]
         latents = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
-        return latents | self._asked(label, n * len(seeds))
+        return latents | self.asked(label, n * len(seeds))
 
     def latent_shapes(self, space: str = "z") -> dict[str, tuple[int, ...]]:
         """The arrays that `images` takes, with the shape of one image's: {"z": (128,)}; or in the space "w"."""
@@ -257,7 +257,7 @@ class Generator:
         Args:
             steps: how many latents, evenly spaced.
             stops: how many latents of this seed are visited, or the latents themselves, in z or in w.
-            label: as in `interpolate`; latents of your own have theirs.
+            label: as in `interpolate`.
 
         Example:
             >>> generator = zoo.load_generator("dcgan-fashion-mnist")
@@ -267,8 +267,9 @@ class Generator:
         if not isinstance(stops, dict):
             _require_whole(stops, 2, "the number of stops")
             _require_whole(seed, 0, "seed")
-            stops = inputs.stops(self.model, stops, seed, self.class_shares) | self._asked(label, stops)
+            stops = inputs.stops(self.model, stops, seed, self.class_shares)
         count = len(next(iter(stops.values())))
+        stops = stops | self.asked(label, count)
         if not 2 <= count <= steps:
             raise ZooError(f"a walk needs at least 2 stops and a step for each. Received: {steps} and {count}")
         return inputs.walk(stops, steps)
@@ -304,6 +305,8 @@ class Generator:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
         if truncation != 1.0 and not self.recipe.model.facts.truncation:
             raise ZooError(f"{self.recipe.model.network} has no truncation; leave it at 1. Received: {truncation!r}")
+        if "w" in drawn and "label" in drawn:
+            raise ZooError(f"w has a class already; leave the class out. Received: {', '.join(drawn)}")
         if "w" in drawn and truncation != 1.0:
             raise ZooError(f"w is drawn as it is; leave truncation at 1, or truncate `in_w`. Received: {truncation!r}")
         if "w" in drawn:

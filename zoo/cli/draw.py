@@ -12,13 +12,18 @@ from zoo.cli.terminal import Seeds, load_backend, progress
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
+COUNT = 64  # images, where nobody says how many
+of_a_class = click.option(
+    "--class", "classes", multiple=True, metavar="CLASS", help="A class by name or number; again for more of them."
+)
 of_a_run = click.option("--checkpoint", metavar="WHICH", help="Of a run: best (default), latest, healthy or a step.")
 
 
 @click.command()
 @click.argument("name")
 @of_a_run
-@click.option("-n", "count", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
+@click.option("-n", "count", type=click.IntRange(min=1), help="How many images.  [default: 64, or 8 of each class]")
+@of_a_class
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal images.")
 @click.option(
     "--seeds", type=Seeds(), help="Instead, one image of each seed: 0-15,42. Files have the seed in their name."
@@ -33,7 +38,8 @@ def sample(
     context: click.Context,
     name: str,
     checkpoint: str | None,
-    count: int,
+    count: int | None,
+    classes: tuple[str, ...],
     seed: int,
     seeds: tuple[int, ...] | None,
     latents: str | None,
@@ -48,6 +54,8 @@ def sample(
     ganzoo sample dcgan-fashion-mnist
     ganzoo sample hf://my-name/my-gan -n 10000 -o images/
     ganzoo sample runs/my-run --checkpoint latest -n 50000 --seed 1 -o images.npz
+    ganzoo sample sngan-cond-cifar10 --class ship --class truck -n 16 -o 8-of-each.png
+    ganzoo sample sngan-cond-cifar10 -n 5000 -o labelled/
     ganzoo sample dcgan-fashion-mnist --seeds 0-15,42 --save-latents z.npz -o chosen/
     ganzoo sample dcgan-fashion-mnist --latents z.npz -o again.png
 
@@ -63,20 +71,35 @@ def sample(
     out = out or ("samples/" if seeds else "samples.png")
     if save_latents:
         files.require_file(save_latents)
-    write = None if latents else samples.writer(out, len(seeds or range(count)), scale, seeds)
+    write = None if latents else samples.writer(out, len(seeds or range(count or COUNT)), scale, seeds)
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
+    label, columns = None, None
+    if generator.classes and out.endswith(".png") and not (count or seeds or latents or classes):
+        label, columns = generator.rows()
+        count = len(label)
+    count = count or COUNT
     drawn = _latents(generator, latents, seeds, (count, seed) if save_latents else None)
+    count = count if drawn is None else len(next(iter(drawn.values())))
+    if classes:
+        label = spread(classes, count)
     if drawn is None:
-        batches = generator.batches(count, seed, truncation)
+        batches, labels = generator.batches(count, seed, truncation, label=label), generator.labels(count, seed, label)
     else:
-        count, batches = len(next(iter(drawn.values()))), generator.image_batches(drawn, truncation)
+        drawn |= generator.asked(label, count)
+        batches, labels = generator.image_batches(drawn, truncation), generator.labels_of(drawn)
     write = write or samples.writer(out, count, scale)
     about = generator.about(None if seeds or latents else seed, truncation)
-    write(progress(batches, count), about)
+    kinds = samples.Kinds(labels, generator.classes, columns) if labels is not None else None
+    write(progress(batches, count), about, kinds)
     if save_latents:
         files.save(save_latents, drawn, about)
     click.echo(f"wrote {count:,} images to {out}{_from(generator)}")
+
+
+def spread(classes: tuple[str, ...], count: int) -> list[str]:
+    """A class for each of `count` images, each class for as many, in the order in which they are given."""
+    return [classes[i * len(classes) // count] for i in range(count)]
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -110,6 +133,7 @@ def _from(generator: zoo.Generator) -> str:
 @click.option("--stops", default=4, show_default=True, type=click.IntRange(min=2), help="Latents that the walk visits.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--latents", metavar="FILE.npz", help="Instead of --stops and --seed, the latents that are visited.")
+@of_a_class
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
 @click.option("--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second.")
@@ -121,6 +145,7 @@ def interpolate(
     stops: int,
     seed: int,
     latents: str | None,
+    classes: tuple[str, ...],
     truncation: float,
     scale: int,
     fps: int,
@@ -133,6 +158,7 @@ def interpolate(
     ganzoo interpolate dcgan-fashion-mnist --steps 300 --stops 10 -o walk.mp4
     ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
     ganzoo interpolate dcgan-fashion-mnist --latents liked.npz -o liked.webp
+    ganzoo interpolate sngan-cond-cifar10 --class ship --class truck
 
     An .mp4 needs imageio-ffmpeg: pip install "keras-ganzoo[film]".
     """
@@ -148,12 +174,13 @@ def interpolate(
     load_backend()
     generator = zoo.load_generator(name, checkpoint=checkpoint)
     visited = files.load(latents, generator) if latents else stops
-    walk = generator.walk(steps, visited, seed)
+    count = len(next(iter(visited.values()))) if latents else stops
+    label = [classes[i % len(classes)] for i in range(count)] if classes else None
+    walk = generator.walk(steps, visited, seed, label)
     about = generator.about(None if latents else seed, truncation)
     batches = progress(generator.image_batches(walk, truncation), steps, least=100)
     if sheet:
-        columns = math.ceil(steps / (stops if visited is stops else len(next(iter(visited.values())))))
-        picture = pictures.grid(np.concatenate(list(batches)), columns, scale)
+        picture = pictures.grid(np.concatenate(list(batches)), math.ceil(steps / count), scale)
         with atomic.replacing(Path(out)) as temporary:
             picture.save(temporary, "PNG", pnginfo=pictures.text_chunks(about))
     else:

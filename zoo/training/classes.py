@@ -39,6 +39,11 @@ def with_classes(recipe: Recipe, store: data.Store) -> Recipe:
     return recipe.replace(**{"model.classes": len(names)})
 
 
+def labelled(store: data.Store) -> bool:
+    """Whether the images have labels of two classes or more."""
+    return store.labels is not None and len(np.unique(store.labels)) > 1
+
+
 def counted(store: data.Store) -> tuple[list[str], list[int]]:
     """The names of the classes, and how many training images each has.
 

@@ -9,6 +9,9 @@ kernels have grown.
 
 Batches are smaller in a run so short that it would have few steps.
 
+A checkpoint with classes goes on with those of the images, or without any where the images have no labels; an
+unconditional one learns classes with `model.classes = "auto"`. `starting.start_from` says which weights are kept.
+
 DiffAugment comes on for few images that are shown often. D learns images by heart only after many epochs (Karras 2020,
 arXiv:2006.06676, figure 1: the fewer, the sooner); until then augmentation only slows training.
 """
@@ -29,6 +32,7 @@ from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe, Schedule, largest, scaled
 from zoo.step import augment
 from zoo.training import loop
+from zoo.training.classes import labelled, with_classes
 from zoo.training.stopping import Stopping
 
 logger = logging.getLogger("ganzoo")
@@ -81,7 +85,9 @@ def finetune(
         changes |= rates(opened) | {"schedule.batch_size": batch_size(asked.schedule)}
         if needs_augmentation(asked, len(store.images)):
             changes["augment.diffaugment"] = list(augment.DIFFAUGMENT)
-        recipe = old.replace(**(changes | overrides))
+        if old.model.classes and "model.classes" not in overrides:
+            changes |= {"model.classes": "auto"} if labelled(store) else {"model.classes": 0, "data.balanced": False}
+        recipe = with_classes(old.replace(**(changes | overrides)), store)
         run = Run(out)
         run.check(recipe)
         loop.check_devices(recipe, seconds)

@@ -108,7 +108,7 @@ def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, res
         restore(gan, latest, store)
         logger.info(f"going on from {latest}")
     elif recipe.start:
-        start_from(gan, resolve.resolve(recipe.start))
+        start_from(gan, resolve.resolve(recipe.start), store)
     first, recorder = int(np.asarray(gan.step)), None
     with contextlib.ExitStack() as held:
         progress = held.enter_context(Progress(recipe, first, backend.is_chief()))

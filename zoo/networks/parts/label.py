@@ -20,6 +20,11 @@ from zoo.networks.parts.lazy import keras, layers
 from zoo.networks.parts.network import Model
 
 
+def name_sees_label(variable: str) -> bool:
+    """Whether a variable of this path belongs to a layer here, or to class-wise statistics: its rows are classes."""
+    return "_label/" in variable or variable.endswith("/w_label")
+
+
 def label_input(model: Model) -> Any:
     """The input "label" [N, K]; None for an unconditional network."""
     return keras.Input((model.classes,), name="label") if model.classes else None
