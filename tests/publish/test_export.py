@@ -16,8 +16,11 @@ from zoo.publish.export import export, levels_from_z, plain
 
 # TensorFlow and ONNX take 10 s for a network: of two kinds always, of the others among the slow tests.
 EXPORTED = [
-    name if name in ("dcgan", "stylegan-lite") else pytest.param(name, marks=pytest.mark.slow)
+    (name, classes)
+    if (name, classes) in (("dcgan", 3), ("stylegan-lite", 0))
+    else pytest.param(name, classes, marks=pytest.mark.slow)
     for name in networks.NAMES
+    for classes in (0, 3)
 ]
 PLAIN = [name for name, config in networks.configs().items() if config.facts.plain_keras]
 
@@ -26,8 +29,9 @@ PLAIN = [name for name, config in networks.configs().items() if config.facts.pla
 def saved(small, tmp_path):
     """A function that saves a tiny checkpoint with weights far from their start: `saved("dcgan")`."""
 
-    def make(network, folder="source", scale=1.0, training=False, **info):
-        recipe = small(f"{network}-fashion-mnist", **({"data.channels": 3} if network == "sngan" else {}))
+    def make(network, folder="source", scale=1.0, training=False, classes=0, **info):
+        changes = {"data.channels": 3} if network == "sngan" else {}
+        recipe = small(f"{network}-fashion-mnist", **changes, **{"model.classes": classes})
         rng = np.random.default_rng(0)
         tensors = {}
         for model in networks.build(recipe):
@@ -54,6 +58,8 @@ def noise(model, count=5):
     return {
         tensor.name: rng.uniform(size=(count, tensor.shape[1])).astype("float32")
         if tensor.name == "mixing"
+        else np.eye(tensor.shape[1], dtype="float32")[np.arange(count) % tensor.shape[1]]
+        if tensor.name == "label"
         else rng.standard_normal((count, tensor.shape[1]), "float32")
         for tensor in model.inputs
     }
@@ -125,6 +131,7 @@ def test_an_exported_checkpoint_exports_to_the_same_weights(saved, tmp_path):
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept")  # NumPy 2.4 of a TensorFlow variable
 def test_keras_files_load_without_zoo(saved, tmp_path):
     sources = {network: saved(network, network) for network in PLAIN}
+    sources |= {f"{network}-3": saved(network, f"{network}-3", classes=3) for network in PLAIN}
     empty = tmp_path / "empty"
     empty.mkdir()
     z = np.random.default_rng(0).standard_normal((5, 8), "float32")
@@ -138,12 +145,15 @@ sys.modules["zoo"] = None
 import keras, numpy as np
 for network in {list(sources)}:
     model = keras.saving.load_model(f"../{{network}}.keras")
-    np.save(f"../{{network}}.npy", model(np.load("../z.npy"), training=False))
+    z, labels = np.load("../z.npy"), np.array([0, 1, 2, 1, 0], np.int32)
+    np.save(f"../{{network}}.npy", model([z, labels] if network.endswith("-3") else z, training=False))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=empty, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for network, source in sources.items():
-        images = np.asarray(load_generator(source).model(z, training=False))
+        rows = np.eye(3, dtype="float32")[[0, 1, 2, 1, 0]]
+        given = [z, rows] if network.endswith("-3") else z
+        images = np.asarray(load_generator(source).model(given, training=False))
         assert np.ptp(images) > 0.5
         np.testing.assert_allclose(np.load(tmp_path / f"{network}.npy"), images, atol=1e-5)
 
@@ -169,7 +179,8 @@ def asked(model):
     """Inputs of an exported generator, by name: z, and psi if it has truncation."""
     rng, names = np.random.default_rng(1), {tensor.name for tensor in model.inputs}
     z = rng.standard_normal((5, 8), np.float32)
-    return {"z": z} | ({"truncation": np.full((5, 1), 0.7, np.float32)} if "truncation" in names else {})
+    psi = {"truncation": np.full((5, 1), 0.7, np.float32)} if "truncation" in names else {}
+    return {"z": z} | psi | ({"label": np.array([0, 1, 2, 1, 0], np.int32)} if "label" in names else {})
 
 
 def expected(generator, inputs):
@@ -180,6 +191,7 @@ def expected(generator, inputs):
         next(generator.batches(1, seed=0))
     count = len(inputs["z"])
     drawn = {name: np.repeat(value, count, axis=0) for name, value in first.items()} | {"z": inputs["z"]}
+    drawn |= generator.asked(inputs.get("label"), count)
     return generator.images(drawn, float(inputs.get("truncation", [[1.0]])[0][0])).astype(int)
 
 
@@ -187,14 +199,14 @@ def levels(images):
     return np.rint((np.asarray(images) + 1.0) * 127.5).astype(int)
 
 
-@pytest.mark.parametrize("network", EXPORTED)
-def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, said):
+@pytest.mark.parametrize(("network", "classes"), EXPORTED)
+def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, classes, said):
     """The same inputs by name, the same images, float32 [N, H, W, C] in [-1, 1]; the last line says so."""
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
     import tensorflow as tf
 
-    source = saved(network, scale=3.0)  # beyond the range, where an output is linear
+    source = saved(network, scale=3.0, classes=classes)  # beyond the range, where an output is linear
     generator = load_generator(source)
     inputs = asked(generator.model)
     wanted = expected(generator, inputs)
@@ -214,38 +226,42 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, sai
         assert "z, float32 [N, 8]" in line
         assert f"float32 [N, 32, 32, {wanted.shape[-1]}], -1 black to 1 white" in line
         assert ("truncation, float32 [N, 1]" in line) == ("truncation" in inputs)
+        assert ("label, int32 [N]" in line) == bool(classes)
 
 
+@pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("network", networks.NAMES)
-def test_levels_from_z_are_the_samples(saved, network):
-    generator = load_generator(saved(network))
+def test_levels_from_z_are_the_samples(saved, network, classes):
+    generator = load_generator(saved(network, classes=classes))
     model = levels_from_z(generator.model)
     inputs = noise(generator.model)
     z = np.concatenate([inputs[name] for name in ("z", "noise") if name in inputs], axis=1)
-    given = np.asarray(model(z))
-    images = generator.images({name: value for name, value in inputs.items() if name in ("z", "noise")})
+    given = np.asarray(model([z, inputs["label"].argmax(axis=-1)] if classes else z))
+    images = generator.images({name: value for name, value in inputs.items() if name in ("z", "noise", "label")})
     assert given.dtype == np.uint8
     assert given.shape == (5, 3, 32, 32)
     np.testing.assert_array_equal(given.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
 
 
-@pytest.mark.parametrize("network", EXPORTED)
-def test_torch_fidelity_reads_our_images(saved, tmp_path, network, said):
+@pytest.mark.parametrize(("network", "classes"), EXPORTED)
+def test_torch_fidelity_reads_our_images(saved, tmp_path, network, classes, said):
     pytest.importorskip("tf2onnx", reason="writing ONNX needs tf2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
-    source = saved(network)
+    source = saved(network, classes=classes)
     out = export(source, "torch-fidelity", tmp_path / "my g.onnx")
     session = runtime.InferenceSession(out)
-    (z_input,), (output,) = session.get_inputs(), session.get_outputs()
+    (z_input, *others), (output,) = session.get_inputs(), session.get_outputs()
     model = levels_from_z(load_generator(source).model)
     z = np.random.default_rng(0).standard_normal((5, z_input.shape[1]), "float32")
-    (written,) = session.run(None, {"z": z})
+    labels = [np.array([0, 1, 2, 1, 0], np.int64)] if classes else []
+    assert [(entry.name, entry.type) for entry in others] == [("z_label", "tensor(int64)")] * len(labels)
+    (written,) = session.run(None, {"z": z, **dict(zip(("z_label",), labels, strict=False))})
     assert output.type == "tensor(uint8)"
     assert written.shape == (5, 3, 32, 32)
     words = shlex.split(said[0])
     assert words[words.index("--input1") + 1] == str(out)
     assert words[words.index("--input1-model-z-size") + 1] == str(z_input.shape[1])
-    difference = np.abs(written.astype(int) - np.asarray(model(z)))
+    difference = np.abs(written.astype(int) - np.asarray(model([z, *labels] if labels else z)))
     assert difference.max() <= 1  # two libraries add in different orders, and then both round
     assert difference.mean() < 0.01
 

@@ -93,14 +93,14 @@ def _settings(recipe: Recipe, precision: str | None) -> Iterator[None]:
 
 def generate(generator: keras.Model, inputs: dict, training: bool = False):
     """Images [N, H, W, C] in [-1, 1] from a dictionary with one entry for each of the generator's inputs."""
-    names = [tensor.name for tensor in generator.inputs]
-    return generator(inputs["z"] if names == ["z"] else {name: inputs[name] for name in names}, training=training)
+    given = [inputs[tensor.name] for tensor in generator.inputs]  # Keras sorts a dictionary of symbolic tensors by name
+    return generator(given if len(given) > 1 else given[0], training=training)
 
 
 def discriminate(discriminator: keras.Model, images, inputs: dict, training: bool = False):
     """Logits [N, 1] of images [N, H, W, C]; `inputs` holds what else the discriminator takes, a label for instance."""
-    others = {tensor.name: inputs[tensor.name] for tensor in discriminator.inputs if tensor.name != "image"}
-    return discriminator({"image": images, **others} if others else images, training=training)
+    given = [images if tensor.name == "image" else inputs[tensor.name] for tensor in discriminator.inputs]
+    return discriminator(given if len(given) > 1 else images, training=training)
 
 
 def styled(recipe: Recipe, generator: keras.Model) -> tuple[keras.Model, keras.Model]:

@@ -39,7 +39,8 @@ def export(
 
     The formats keras, savedmodel and onnx are one function: z, float32 [N, latent_dim], normal numbers, and where the
     network has it truncation, float32 [N, 1] between 0 and 1 (1: none) -> images, float32 [N, H, W, C], -1 black, 1
-    white. Equal z give equal images: noise maps are those of the first sample of seed 0, for every image.
+    white. A network with classes also takes label, int32 [N], the number of a class from 0 on. Equal z give equal
+    images: noise maps are those of the first sample of seed 0, for every image.
 
     Args:
         name: what `load_generator` accepts.
@@ -53,7 +54,7 @@ def export(
             onnx            one file for ONNX Runtime and others
             torch-fidelity  one ONNX file for `fidelity --input1`: normal z [N, Z] -> uint8 [N, 3, H, W], grey
                             repeated. Z holds the latent and then the noise maps, drawn anew for every image, without
-                            truncation: the distribution of `Generator.sample`
+                            truncation: the distribution of `Generator.sample`. With classes, z_label [N] too
 
         out: a file with the format's suffix, or a folder that is new or empty.
         license: of the weights, for the card of a checkpoint: an identifier as the Hub writes it, "apache-2.0"; None
@@ -130,7 +131,7 @@ def _checkpoint(source: Path, out: Path, **more: str) -> None:
 
 def _samples(generator: Generator) -> bytes:
     about = {key: value for key, value in generator.about(seed=0).items() if key != "sha256"}  # of weights before
-    return pictures.png(pictures.grid(generator.sample(64)), {**about, "checkpoint": generator.recipe.name})
+    return pictures.png(pictures.grid(*generator.sheet()), {**about, "checkpoint": generator.recipe.name})
 
 
 def _name(source: str) -> str:
@@ -138,7 +139,7 @@ def _name(source: str) -> str:
 
 
 def _keras(source: Path, out: Path) -> None:
-    model = plain(load_generator(source).model)
+    model = numbered(plain(load_generator(source).model))
     with replacing(out) as temporary:
         model.save(temporary)
     logger.info(signature(model))
@@ -158,11 +159,13 @@ def _onnx(source: Path, out: Path) -> None:
 
 
 def _torch_fidelity(source: Path, out: Path) -> None:
-    model = levels_from_z(load_generator(source).model)
+    generator = load_generator(source)
+    model = levels_from_z(generator.model)
     _write_onnx(model, out)
     logger.info(
         f"score it with: fidelity --fid --input1 {shlex.quote(str(out))} --input1-model-z-type normal "
-        f"--input1-model-z-size {model.input_shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES"
+        f"--input1-model-z-size {model.inputs[0].shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES"
+        + (f" --input1-model-num-classes {len(generator.classes)}" if generator.classes else "")
     )
 
 
@@ -184,9 +187,10 @@ WRITERS = {
 
 def signature(model: keras.Model) -> str:
     """What an exported generator takes and gives, in words."""
-    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none"}
+    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none", "label": "a class, from 0 on"}
     takes = " and ".join(
-        f"{tensor.name}, float32 [N, {tensor.shape[1]}] ({meanings.get(tensor.name, 'as in training')})"
+        f"{tensor.name}, {tensor.dtype} [{', '.join(map(str, ('N', *tensor.shape[1:])))}] "
+        f"({meanings.get(tensor.name, 'as in training')})"
         for tensor in model.inputs
     )
     shape = ", ".join(map(str, model.outputs[0].shape[1:]))
@@ -224,32 +228,60 @@ def _plain_layer(layer: keras.Layer) -> keras.Layer:
     return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
 
 
-def images_from_z(model: keras.Model) -> keras.Model:
-    """The function that is exported: z [N, Z], and truncation [N, 1] where the network has it -> float32 [N, H, W, C].
+def _asked(model: keras.Model, names: tuple[str, ...]) -> tuple[list, dict]:
+    """Inputs for what one asks a generator for, and what they are inside it: outside, a label is a whole number."""
+    outside, inside = [], {}
+    for tensor in model.inputs:
+        if tensor.name == "label":
+            outside.append(keras.Input((), dtype="int32", name="label"))
+            inside["label"] = ops.one_hot(outside[-1], tensor.shape[1], dtype="float32")
+        elif tensor.name in names:
+            outside.append(keras.Input(tensor.shape[1:], name=tensor.name))
+            inside[tensor.name] = outside[-1]
+    return outside, inside
 
-    Every image has one style for all layers, as in `Generator.sample`, and the noise maps of the first sample of
-    NOISE_SEED.
+
+def _model(outside: list, images) -> keras.Model:
+    return keras.Model(outside if len(outside) > 1 else outside[0], images, name="generator")
+
+
+def numbered(model: keras.Model) -> keras.Model:
+    """The same generator, which takes the number of a class, int32 [N], where it took a one-hot label."""
+    if all(tensor.name != "label" for tensor in model.inputs):
+        return model
+    outside, inside = _asked(model, tuple(tensor.name for tensor in model.inputs))
+    return _model(outside, networks.generate(model, inside))
+
+
+def images_from_z(model: keras.Model) -> keras.Model:
+    """The function that is exported -> float32 [N, H, W, C].
+
+    It takes z [N, Z], and where the network has them truncation [N, 1] and label, int32 [N]. Every image has one style
+    for all layers, as in `Generator.sample`, and the noise maps of the first sample of NOISE_SEED.
     """
-    asked = {
-        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name)
-        for tensor in model.inputs
-        if tensor.name in ("z", "truncation")
-    }
+    outside, asked = _asked(model, ("z", "truncation"))
     one = ops.ones_like(asked["z"][:, :1])
-    first = inputs.Sampler(model, NOISE_SEED)(1)
-    fixed = {name: ops.matmul(one, value) for name, value in first.items() if name != "z"}  # the same for each image
+    first = inputs.Sampler(model, NOISE_SEED, np.ones(1)).draw("noise", 1) if "noise" in inputs.drawn(model) else None
+    fixed = {} if first is None else {"noise": ops.matmul(one, first)}  # the same for each image
     images = networks.generate(model, inputs.complete(model, fixed | asked))
-    takes = list(asked.values()) if len(asked) > 1 else asked["z"]
-    return keras.Model(takes, ops.clip(images, -1.0, 1.0), name="generator")
+    return _model(outside, ops.clip(images, -1.0, 1.0))
 
 
 def levels_from_z(model: keras.Model) -> keras.Model:
-    """z [N, Z], all the noise of a sample side by side -> uint8 [N, 3, H, W], the images of `Generator.sample`."""
+    """z [N, Z], all the noise of a sample side by side, and z_label, int64 [N], where the network has classes.
+
+    -> uint8 [N, 3, H, W], the images of `Generator.sample`. torch-fidelity goes by the order of the inputs, and an ONNX
+    file has them in that of their names.
+    """
     sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
+    outside, asked = [], {}
+    if "label" in sizes:
+        outside = [keras.Input((), dtype="int64", name="z_label")]
+        asked = {"label": ops.one_hot(outside[0], sizes["label"], dtype="float32")}
     z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
     latent, noise = z[:, : sizes["z"]], z[:, sizes["z"] :]
-    images = networks.generate(model, inputs.complete(model, {"z": latent, "noise": noise}))
+    images = networks.generate(model, inputs.complete(model, {"z": latent, "noise": noise} | asked))
     levels = ops.clip(ops.round((images + 1.0) * 127.5), 0, 255)
     if images.shape[-1] == 1:
         levels = ops.repeat(levels, 3, axis=-1)
-    return keras.Model(z, ops.cast(ops.transpose(levels, (0, 3, 1, 2)), "uint8"), name="generator")
+    return _model([z, *outside], ops.cast(ops.transpose(levels, (0, 3, 1, 2)), "uint8"))

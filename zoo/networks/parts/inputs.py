@@ -110,14 +110,15 @@ class Sampler:
 
     def __call__(self, count: int) -> dict[str, np.ndarray]:
         """The inputs of the next `count` samples, float32."""
-        return {name: self._draw(name, count) for name in self._shapes}
+        return {name: self.draw(name, count) for name in self._shapes}
 
-    def _draw(self, name: str, count: int) -> np.ndarray:
+    def draw(self, name: str, count: int) -> np.ndarray:
+        """One input of the next `count` samples alone."""
         return INPUTS[name].sample(self._rngs[name], (count, *self._shapes[name]), self._shares)
 
     def labels(self, count: int) -> np.ndarray:
         """The classes of the next `count` samples, int64, of a generator that takes a label."""
-        return self._draw("label", count).argmax(axis=-1)
+        return self.draw("label", count).argmax(axis=-1)
 
 
 def walk(stops: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
