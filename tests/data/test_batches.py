@@ -54,3 +54,22 @@ def test_batches_refuses(wrong):
         Batches(**arguments)
     with pytest.raises(ValueError, match="Received: step=-1"):
         Batches(noise(3, 2, 2, 1), seed=0, batch_size=2)[-1]
+
+
+def test_labels_are_those_of_the_images():
+    images, labels = noise(10, 2, 2, 1), np.arange(10) % 3
+    batches = Batches(images, labels, seed=1, batch_size=4, d_steps=2)
+    assert batches.labels(5).shape == (4, 2)
+    np.testing.assert_array_equal(batches.labels(5), labels[batches.indices(5)])
+
+
+def test_balanced_epochs_show_every_class_as_often():
+    """Of 90, 9 and 1 images, each class is a third of an epoch, and all of a small class come equally often."""
+    labels = np.repeat([0, 1, 2], [90, 9, 1])
+    batches = Batches(noise(100, 2, 2, 1), labels, seed=1, batch_size=100, balanced=True)
+    epochs = [batches.indices(step)[:, 0] for step in range(30)]
+    for epoch in epochs:
+        assert set(np.bincount(labels[epoch], minlength=3)) <= {33, 34}
+        assert np.ptp(np.bincount(epoch, minlength=100)[90:99]) <= 1
+    assert len(np.unique(np.concatenate(epochs))) == 100
+    assert len(np.unique(labels[epochs[0]][:50])) == 3  # not one class after the other
