@@ -49,11 +49,14 @@ for values in json.loads(sys.argv[2]):
         shape = (chosen.schedule.batch_size, 1, 1, 1, 3)
         across, down, phase = rng.uniform(-2, 2, shape), rng.uniform(-2, 2, shape), rng.uniform(0, 6, shape)
         real = np.uint8(127.5 + 127.5 * np.sin(down * y + across * x + phase))
-        engine.run(("d", "g"), {"real": real, **noise.batch(chosen, gan.generator, step)})
+        labels = rng.integers(3, size=shape[:2]) if chosen.model.classes else None
+        label = {} if labels is None else {"real_label": inputs.one_hot(labels, 3)}
+        engine.run(("d", "g"), {"real": real, **label, **noise.batch(chosen, gan.generator, step)})
     engine.sync()
     arrays |= {f"{chosen.name}: {file}: {name}": np.asarray(variable)
                for file, variables in gan.saved().items() for name, variable in variables.items()}
     latents = inputs.draw_training(gan.generator, (8,), np.random.default_rng(1))
+    latents |= {"label": inputs.one_hot(np.arange(8) % 3, 3)} if chosen.model.classes else {}
     arrays[f"{chosen.name}: images"] = np.asarray(networks.generate(gan.ema, latents))
     arrays[f"levels: {chosen.name}"] = Generator(gan.ema, chosen, {}).sample(8, seed=1)
     arrays[f"moved: {chosen.name}"] = np.median([np.linalg.norm(variable - start) / np.linalg.norm(start)
@@ -143,12 +146,14 @@ def recipe(small, images):
     )
 
 
-def test_twenty_steps_give_the_weights_and_the_pictures_of_tensorflow(small, tmp_path):
+@pytest.mark.parametrize("classes", [0, 3])
+def test_twenty_steps_give_the_weights_and_the_pictures_of_tensorflow(small, tmp_path, classes):
     recipes = [
         small(
             f"{network}-cifar10",
             **{
                 "model.latent_dim": 16,
+                "model.classes": classes,
                 "model.g_channels": channels,
                 "model.d_channels": channels,
                 "schedule.batch_size": batch,
