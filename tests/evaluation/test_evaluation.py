@@ -68,7 +68,7 @@ def score(result, name):
 
 def test_every_number_carries_its_protocol(saved):
     result = evaluated(str(saved), images=60, seeds=(0, 5))
-    assert results.decode(results.encode(result), results.Evaluation, "evaluation.json") == result
+    assert results.decode(json.loads(results.encode(result)), results.Evaluation, "evaluation.json") == result
     described = result.generated
     assert (described.name, described.weights, described.truncation) == ("squares", "ema", 1.0)
     assert described.seeds == [0, 5]
@@ -284,7 +284,7 @@ def test_the_commands_print_a_table_and_write_files(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, ["evaluate", "a.npz", "--data", "real.npz", "-n", "60"])
     assert done.exit_code == 0, done.output
     content = (tmp_path / "evaluation.json").read_bytes()
-    written = results.decode(content, results.Evaluation, "evaluation.json").evaluations[0]
+    written = results.decode(json.loads(content), results.Evaluation, "evaluation.json").evaluations[0]
     lines = done.stdout.splitlines()
     (row,) = (line for line in lines if line.startswith("FD-lite0"))
     assert row.split()[1] == number(written.score("FD-lite0").mean)
