@@ -4,7 +4,6 @@ pictures. `results` and `sections` say what the two files hold.
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import warnings
@@ -123,15 +122,8 @@ def command(recipe: recipes.Recipe) -> str:
     for line in recipes.difference(shipped, recipe):
         key = line.partition(":")[0]
         value = reduce(dict.__getitem__, key.split("."), values)
-        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={_toml(value)}"]
+        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={recipes.toml(value)}"]
     return shlex.join(words)
-
-
-def _toml(value: Any) -> str:
-    """A value of a recipe: a number, text, a list, or a ramp, which is a table."""
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {json.dumps(part)}' for key, part in value.items())} }}"
-    return json.dumps(value)
 
 
 def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
