@@ -18,6 +18,7 @@ import numpy as np
 from zoo import data
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
+from zoo.checkpoints.changes import key
 from zoo.checkpoints.generator import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
@@ -192,18 +193,7 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
     if len(set(seeds)) < len(seeds):
         raise ZooError(f"of each training seed one run is enough. Received: runs of the seeds {seeds}")
     for run in runs:
-        paths = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
-        differences = min(
-            (
-                [
-                    line
-                    for line in recipes.difference(recipe, run.recipe.slower(times))
-                    if line.partition(":")[0] not in paths
-                ]
-                for times in range(run.rollbacks() + 1)
-            ),
-            key=len,
-        )
+        differences = _differences(recipe, run)
         if differences:
             raise ZooError(
                 "a run beside a checkpoint has its recipe, but for the seed; this one differs in "
@@ -226,6 +216,18 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
                 f"a run of another seed is compared when it has ended; go on with `ganzoo train --resume "
                 f"{run.path}`. Received: one of {reached:,} of {recipe.schedule.steps:,} steps"
             )
+
+
+def _differences(recipe: recipes.Recipe, run: Run) -> list[str]:
+    """How a checkpoint's recipe differs from that of a run, but for the seed and for places on this machine.
+
+    The run that the checkpoint comes from may have changed its recipe since, or before, and halved its rates.
+    """
+    had = run.recipes_so_far() if run.recipe.seed == recipe.seed else [run.recipe]
+    places = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
+    slowed = [one.slower(times) for one in had for times in range(run.rollbacks() + 1)]
+    lines = [[line for line in recipes.difference(recipe, one) if key(line) not in places] for one in slowed]
+    return min(lines, key=len)
 
 
 def _training_history(
