@@ -254,12 +254,25 @@ def test_generated_images_are_read_as_those_to_train_on(tmp_path):
     assert folder.evaluations == archive.evaluations
 
 
+def test_real_images_that_are_mostly_copies_leave_out_the_scores_of_neighbours(said):
+    copies = np.repeat(squares(10, seed=1), 15, axis=0)
+    result = evaluated(squares(60), copies, images=60)
+    (part,) = result.evaluations
+    assert [score.name for score in part.scores] == ["FD-projection", "KID-projection", "IS-projection"]
+    assert all(np.isfinite([score.mean, score.floor]).all() for score in part.scores)
+    (reason,) = (line for line in said if line.startswith("precision, recall, density and coverage are left out: "))
+    assert "half of the real images or more have 3 exact copies" in reason
+    assert reason in result.warnings
+
+
 @pytest.mark.parametrize(
     "generated, real, options, match",
     [
         (squares(10), squares(20, size=64), {}, r"same size and channels. Received: \(32, 32, 1\) and \(64, 64, 1\)"),
         (squares(10).astype(float), squares(20), {}, "must be uint8"),
-        (squares(10), squares(12), {}, "at least 10 images on each side"),
+        (squares(10), squares(12), {}, "at least 10 images on each side.* Received: 10 wanted, 6 and 6 real images"),
+        (squares(5), squares(60), {}, "at least 10 generated images. Received: 5"),
+        (squares(60)[:0], squares(60), {}, r"and at least one. Received: uint8 \(0, 32, 32, 1\)"),
         (squares(10), None, {}, "say which real images"),
         (squares(20), squares(40), {"extractor": "classifier"}, "needs labelled images"),
         ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),

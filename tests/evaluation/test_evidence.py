@@ -542,6 +542,22 @@ def test_truncation_takes_recall(store):
     assert "truncation.png" in drawn
 
 
+def test_training_images_that_are_mostly_copies_leave_two_questions_open(store):
+    """And the card of what could be measured is rendered."""
+    copies = np.repeat(store.images[:20], 100, axis=0)
+    few = dataclasses.replace(store, images=copies, heldout=store.heldout[:12], labels=None)
+    generator = Drawn(store.images[1_000:2_000], recipes.load("stylegan-lite-fashion-mnist"))
+    reference = Reference.of_store(few, "squares", "crop", 1_000)
+    measurement = Measurement.take(Subject.of_generator(generator), reference, [Projection()])
+    scores = evaluate.evaluation(measurement)
+    assert "precision" not in scores.evaluations[0].by_name
+    found, drawn = failure_modes.measure(measurement, generator)
+    open_ = {name for name, section in found.items() if isinstance(section, NotMeasured)}
+    assert open_ == {"classes", "memorisation", "low_density", "truncation"}
+    assert "exact copies" in found["truncation"].reason
+    assert not {"worst.png", "truncation.png"} & drawn.keys()
+
+
 def test_other_images_than_those_of_training_are_refused(exported, images):
     before = (exported / "ganzoo.json").read_text()
     with pytest.raises(ValueError, match=r"trained on, and these are others; name them with --data. Received: "):

@@ -17,6 +17,10 @@ from zoo.files.errors import ZooError
 MEANINGFUL = 1_000
 
 
+class MostlyCopies(ZooError):
+    """Real images are copies of each other, so that balls around them are empty."""
+
+
 class NeighbourScores(NamedTuple):
     precision: float  # share of generated images inside some ball of a real image
     recall: float  # share of real images inside some ball of a generated image
@@ -37,8 +41,8 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
         density_k: the same for density and coverage; 5 in the paper.
 
     Raises:
-        ZooError: too few images for k, different widths, values that are not finite, real images that are
-            mostly duplicates.
+        ZooError: too few images for k, different widths, values that are not finite; `MostlyCopies`, of which it is one
+            kind, for real images that are mostly duplicates.
 
     Warns:
         UserWarning: fewer than 1,000 images; generated images that are all equal.
@@ -54,7 +58,7 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
     real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
     fewest = min(precision_k, density_k)
     if not np.median(real_squared[:, fewest - 1]):
-        raise ZooError(
+        raise MostlyCopies(
             f"half of the real images or more have {fewest} exact copies in these features, so that balls "
             "around them are empty: remove duplicates, or take another extractor. "
             f"Received: {len(real):,} real images"
