@@ -50,11 +50,6 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
     checks.at_least_one(precision_k=precision_k, density_k=density_k)
     most = max(precision_k, density_k)
     real, fake = checks.pair(real, fake, least=most + 1)
-    if min(len(real), len(fake)) < MEANINGFUL:
-        checks.warn(
-            f"precision, recall, density and coverage mean little with {min(len(real), len(fake)):,} images: "
-            f"take at least {MEANINGFUL:,}"
-        )
     real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
     fewest = min(precision_k, density_k)
     if not np.median(real_squared[:, fewest - 1]):
@@ -62,6 +57,11 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
             f"half of the real images or more have {fewest} exact copies in these features, so that balls "
             "around them are empty: remove duplicates, or take another extractor. "
             f"Received: {len(real):,} real images"
+        )
+    if min(len(real), len(fake)) < MEANINGFUL:
+        checks.warn(
+            f"precision, recall, density and coverage mean little with {min(len(real), len(fake)):,} images: "
+            f"take at least {MEANINGFUL:,}"
         )
     if not fake_squared.any():
         checks.warn(f"each generated image has {most} exact copies or more, as after a collapse: recall is 0")
