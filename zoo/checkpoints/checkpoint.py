@@ -33,7 +33,7 @@ from zoo import recipe as recipes
 from zoo.checkpoints.info import FORMAT, info_problem, largest
 from zoo.files.atomic import replacing_folder
 from zoo.files.errors import ZooError
-from zoo.files.text import printable
+from zoo.files.text import parse_json, printable
 
 SHIPPED = Path(__file__).parent / "shipped"  # the checkpoints inside this package
 FLOAT32_MAX = np.finfo("float32").max
@@ -61,7 +61,6 @@ FILES = (
     "README.md",
     *EVIDENCE,
 )  # of a checkpoint that is published
-MOST_DIGITS = 40  # of a whole number in JSON; what has hundreds cannot become a float
 LARGEST_HEADER = 10**6  # bytes of names and shapes in a safetensors file
 SMALL_NETWORK = 2_000_000  # weights; below, the sizes of network and file are not compared
 
@@ -134,7 +133,7 @@ def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
 
 def _parse_json(content: bytes, file: str, folder: Path) -> dict[str, Any]:
     try:
-        parsed = json.loads(content, parse_int=_whole)
+        parsed = parse_json(content)
         if not isinstance(parsed, dict):
             raise ValueError(f"a {type(parsed).__name__}, not an object")
     except (ValueError, RecursionError) as error:
@@ -143,12 +142,6 @@ def _parse_json(content: bytes, file: str, folder: Path) -> dict[str, Any]:
             f"again. Received: {str(folder)!r}"
         ) from None
     return parsed
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
 
 
 def locate(folder: Path, file: str) -> Path:

@@ -8,7 +8,6 @@ through here.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
 import threading
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zoo.files.text import printable
+from zoo.files.text import parse_json, printable
 
 SILENCE = 10.0  # seconds without a byte, or for a connection
 LONGEST_WAIT = 10  # seconds that a busy server may tell us to wait before the next try
@@ -181,7 +180,7 @@ def _require_name(headers: Any, header: str, form: re.Pattern) -> None:
 def _require_digests(content: bytes) -> None:
     """Raises Unfit if an answer is no JSON, or one of the values that become names of files is no digest."""
     try:
-        answer = json.loads(content)
+        answer = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise Unfit(f"its answer cannot be read ({type(error).__name__})") from None
     for entry in answer if isinstance(answer, list) else [answer]:

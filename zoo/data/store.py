@@ -29,7 +29,7 @@ from zoo.data.sources import Content, Source
 from zoo.files.atomic import PARTIAL, replacing_folder
 from zoo.files.cache import cache
 from zoo.files.errors import ZooError
-from zoo.files.text import printable
+from zoo.files.text import parse_json, printable
 
 logger = logging.getLogger("ganzoo")
 
@@ -259,8 +259,8 @@ def _open(path: Path, source: str) -> Store:
 
 def _record(path: Path) -> _Record:
     try:
-        # json.loads reads the undecodable bytes of file names, which msgspec.json refuses
-        return msgspec.convert(json.loads((path / "store.json").read_text(encoding="utf-8")), _Record)
+        # Python's json reads the undecodable bytes of file names, which msgspec.json refuses
+        return msgspec.convert(parse_json((path / "store.json").read_text(encoding="utf-8")), _Record)
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path / "store.json", error) from error
 
