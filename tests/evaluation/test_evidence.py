@@ -345,7 +345,7 @@ def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, sou
 
     own = run()
     refused(own, own, match=r"of each training seed one run is enough. Received: runs of the seeds \[0, 0\]")
-    refused(own, run(1, reached=2), match=r"when it has ended; go on with .* one of 2 of 3 steps")
+    refused(own, run(1, reached=2), match=r"when it has ended; go on with: .* one of 2 of 3 steps")
     refused(run(2, fingerprint="of others"), match="trained on the same images, and this one on others")
     refused(run(3, start="elsewhere"), match="differs in start")
     with pytest.raises(ValueError, match=r"export the best first, with: ganzoo export .*run-0"):

@@ -574,6 +574,23 @@ def test_files_of_format_1_are_read_whole(name):
             assert section_.items() <= again[name_].items(), name_
 
 
+def test_the_command_is_shown_whole():
+    long = """ganzoo train x --set 'augment.diffaugment=["color", "cutout"]'""" + " --set seed=1" * 30
+    assert f"| command | `{long}`; " in render(evidence={**EVIDENCE, "command": long})
+    hostile = "x` <script>|\x1b[31m\n# y"
+    text = render(evidence={**EVIDENCE, "command": hostile})
+    assert "| command | `x script [31m # y`; " in text.replace("  ", " ")
+
+
+def test_commands_are_quoted_for_the_shell(saved):
+    text = render(evidence=None, info={"name": "my gan"})
+    assert "`ganzoo card 'my gan' --measure`" in text
+    folder = saved(weights="cd" * 32)
+    spaced = folder.rename(folder.with_name("my gan"))
+    with pytest.raises(ZooError, match=re.escape(f"with: ganzoo card '{spaced}' --measure. Received: ")):
+        card.read(spaced)
+
+
 def test_text_from_files_stays_text():
     names = ["<script>alert(1)</script>", "a|b\n# c ![x](y)"]
     text = render(evidence=changed("classes", classes=names), info={"name": "x\n---\n# y<b>"})

@@ -5,7 +5,6 @@ pictures. `results` and `sections` say what the two files hold.
 from __future__ import annotations
 
 import logging
-import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -26,7 +25,7 @@ from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
 from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
-from zoo.files import atomic
+from zoo.files import atomic, shell
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
@@ -124,7 +123,7 @@ def command(recipe: recipes.Recipe) -> str:
         key = line.partition(":")[0]
         value = reduce(dict.__getitem__, key.split("."), values)
         words += ["--data", value] if key == "data.source" else ["--set", f"{key}={recipes.toml(value)}"]
-    return shlex.join(words)
+    return shell.command(*words)
 
 
 def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
@@ -138,8 +137,8 @@ def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
     opened = checkpoint.open_checkpoint(folder)
     if opened.has_training_state:
         raise ZooError(
-            "the checkpoints of a run come and go; export the best first, with: ganzoo export "
-            f"{name} --format checkpoint -o NEW. Received: {str(name)!r}"
+            "the checkpoints of a run come and go; export the best first, with: "
+            f"{shell.command('ganzoo', 'export', name, '--format', 'checkpoint', '-o', 'NEW')}. Received: {str(name)!r}"
         )
     atomic.require_writable(folder / "evidence.json")
     return folder, opened
@@ -213,8 +212,9 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
         reached = max((entry["step"] for entry in run.entries()), default=0)
         if run.recipe.seed != recipe.seed and reached < recipe.schedule.steps:
             raise ZooError(
-                f"a run of another seed is compared when it has ended; go on with `ganzoo train --resume "
-                f"{run.path}`. Received: one of {reached:,} of {recipe.schedule.steps:,} steps"
+                "a run of another seed is compared when it has ended; go on with: "
+                f"{shell.command('ganzoo', 'train', '--resume', run.path)}. Received: one of {reached:,} of "
+                f"{recipe.schedule.steps:,} steps"
             )
 
 

@@ -14,6 +14,7 @@ from zoo.evaluation import results
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
 from zoo.files.errors import ZooError
+from zoo.files.shell import command
 from zoo.publish.card.wording import plain
 from zoo.recipe import Recipe
 
@@ -153,8 +154,8 @@ def read(folder: Path) -> Facts:
     ):
         if file in documents and of != weights:
             raise ZooError(
-                f"{file} was measured of other weights; measure again with `ganzoo card {folder} "
-                f"--measure`. Received: {str(folder)!r}"
+                f"{file} was measured of other weights; measure again with: "
+                f"{command('ganzoo', 'card', folder, '--measure')}. Received: {str(folder)!r}"
             )
     return facts
 
