@@ -2,9 +2,12 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import zoo
 
@@ -89,3 +92,50 @@ def test_light_modules_load_no_backend():
         f"import json, sys, {', '.join('zoo.' + name for name in light)}\nprint(json.dumps(list(sys.modules)))"
     )
     assert not {"keras", "tensorflow", "jax", "torch"} & set(loaded)
+
+
+def imported_in_order(node) -> list[str]:
+    """The names that a module imports when it is imported, in that order; of `from a import b`, a and then a.b."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        return []
+    unchecked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    inside = node.orelse if unchecked else ast.iter_child_nodes(node)
+    return [name for child in inside for name in imported_in_order(child)]
+
+
+def first_of_two(name: str, seen: set[str]) -> str:
+    """Which of Keras and `zoo.backend` the import of a module reaches first, or neither; packages come before what is
+    in them."""
+    parts = name.split(".")
+    for module in (".".join(parts[:depth]) for depth in range(1, len(parts) + 1)):
+        if module == "backend":
+            return module
+        if module in seen or module not in FILES:
+            continue
+        seen.add(module)
+        for found in imported_in_order(ast.parse(FILES[module].read_text())):
+            if found.partition(".")[0] == "keras":
+                return f"keras, in {module}"
+            first = first_of_two(found.removeprefix("zoo."), seen) if found.startswith("zoo.") else ""
+            if first:
+                return first
+    return ""
+
+
+def test_the_backend_comes_before_keras():
+    """`zoo.backend` says in one line what is wrong where Keras cannot be imported, and needs no display for it."""
+    firsts = {name: first_of_two(name, set()) for name in FILES}
+    assert {name: first for name, first in firsts.items() if first not in ("", "backend")} == {}
+    assert firsts["step.gan"] == firsts["training.loop"] == "backend"
+
+
+@pytest.mark.parametrize("name", ["GAN", "export", "push", "evaluate", "train", "finetune"])
+def test_whatever_is_used_first_another_backend_is_one_line(name):
+    script = f"import zoo\nhome = zoo.{name}\nimport zoo.backend"
+    options = {"env": os.environ | {"KERAS_BACKEND": "nonsense"}, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", script], **options)
+    assert done.stderr.splitlines()[-1].startswith("zoo.files.errors.ZooError: ganzoo runs on TensorFlow and JAX")

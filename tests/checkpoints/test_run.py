@@ -52,6 +52,7 @@ def flip(path, position):
         '{"step": -1, "images": 4}',
         '{"step": 1, "images": 1' + "0" * 400 + "}",
         '{"step": 1, "images": 4, "kid": "low"}',
+        '{"step": 1, "images": 4, "separation": 1' + "0" * 400 + "}",
         '{"step": 1, "images": 4, "d_loss": null}',
         '{"step": 1, "images": 4, "findings": 3}',
         '{"step": 1, "images": 4, "rollback": {}}',

@@ -68,7 +68,7 @@ def score(result, name):
 
 def test_every_number_carries_its_protocol(saved):
     result = evaluated(str(saved), images=60, seeds=(0, 5))
-    assert results.decode(results.encode(result), results.Evaluation, "evaluation.json") == result
+    assert results.decode(json.loads(results.encode(result)), results.Evaluation, "evaluation.json") == result
     described = result.generated
     assert (described.name, described.weights, described.truncation) == ("squares", "ema", 1.0)
     assert described.seeds == [0, 5]
@@ -254,12 +254,25 @@ def test_generated_images_are_read_as_those_to_train_on(tmp_path):
     assert folder.evaluations == archive.evaluations
 
 
+def test_real_images_that_are_mostly_copies_leave_out_the_scores_of_neighbours(said):
+    copies = np.repeat(squares(10, seed=1), 15, axis=0)
+    result = evaluated(squares(60), copies, images=60)
+    (part,) = result.evaluations
+    assert [score.name for score in part.scores] == ["FD-projection", "KID-projection", "IS-projection"]
+    assert all(np.isfinite([score.mean, score.floor]).all() for score in part.scores)
+    (reason,) = (line for line in said if line.startswith("precision, recall, density and coverage are left out: "))
+    assert "half of the real images or more have 3 exact copies" in reason
+    assert reason in result.warnings
+
+
 @pytest.mark.parametrize(
     "generated, real, options, match",
     [
         (squares(10), squares(20, size=64), {}, r"same size and channels. Received: \(32, 32, 1\) and \(64, 64, 1\)"),
         (squares(10).astype(float), squares(20), {}, "must be uint8"),
-        (squares(10), squares(12), {}, "at least 10 images on each side"),
+        (squares(10), squares(12), {}, "at least 10 images on each side.* Received: 10 wanted, 6 and 6 real images"),
+        (squares(5), squares(60), {}, "at least 10 generated images. Received: 5"),
+        (squares(60)[:0], squares(60), {}, r"and at least one. Received: uint8 \(0, 32, 32, 1\)"),
         (squares(10), None, {}, "say which real images"),
         (squares(20), squares(40), {"extractor": "classifier"}, "needs labelled images"),
         ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),
@@ -284,7 +297,7 @@ def test_the_commands_print_a_table_and_write_files(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, ["evaluate", "a.npz", "--data", "real.npz", "-n", "60"])
     assert done.exit_code == 0, done.output
     content = (tmp_path / "evaluation.json").read_bytes()
-    written = results.decode(content, results.Evaluation, "evaluation.json").evaluations[0]
+    written = results.decode(json.loads(content), results.Evaluation, "evaluation.json").evaluations[0]
     lines = done.stdout.splitlines()
     (row,) = (line for line in lines if line.startswith("FD-lite0"))
     assert row.split()[1] == number(written.score("FD-lite0").mean)

@@ -26,6 +26,7 @@ from zoo.evaluation import evaluate, evidence, failure_modes, features
 from zoo.evaluation.measurement import Measurement, Reference, Subject, balls
 from zoo.evaluation.metrics import scores
 from zoo.evaluation.sections import NotMeasured
+from zoo.files.errors import ZooError
 from zoo.networks import build
 from zoo.publish import card, export
 from zoo.publish.card import wording
@@ -239,6 +240,49 @@ def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
     evidence._require_same(before, [made])  # its best moment was before it went back
 
 
+def test_a_checkpoint_from_before_a_change_is_its_runs_own(exported, run, source):
+    """Its run was lengthened afterwards, and got another rate later on."""
+    made = run()
+    first = made.recipe
+    made.start(first.replace(**{"schedule.images": 16}), resume=True)
+    made.log({"step": 4, "images": 400, "images_per_second": 50.0})
+    longer = made.recipe
+    made.start(longer.replace(**{"optimizer.g.learning_rate": 1e-4}), resume=True)
+    assert Run(made.path).recipes_so_far() == [made.recipe, longer, first]
+
+    facts = measured(exported, source, runs=[made.path])
+    assert facts.evidence.training.run_images == 400
+    assert facts.evidence.moment.seeds[0].raw
+    text = card.render(facts, "mine")
+    assert "the recipe changed here: schedule.images: 12 -" in text
+    assert "train dcgan-fashion-mnist" in facts.evidence.command
+    assert "schedule.images=12" in facts.evidence.command
+
+    renamed = made.recipe.replace(name="a -> b")
+    made.start(renamed, resume=True)
+    assert Run(made.path).recipes_so_far() == [renamed, longer.replace(name="a -> b"), first.replace(name="a -> b")]
+
+
+def test_what_a_run_never_had_is_another_recipe(run):
+    made = run()
+    other = made.recipe.replace(**{"optimizer.g.learning_rate": 3e-4})
+    opened = dataclasses.replace(checkpoint.open_checkpoint(made.best()), recipe=other)
+    made.start(made.recipe.replace(**{"optimizer.g.learning_rate": 1e-4}), resume=True)
+    with pytest.raises(ZooError, match=r"differs in optimizer\.g\.learning_rate: 0\.0003 -> .*\. Received: "):
+        evidence._require_same(opened, [made])
+
+
+def test_a_change_that_an_older_version_wrote_down_is_refused_in_one_line(run):
+    made = run()
+    opened = checkpoint.open_checkpoint(made.best())
+    made.start(made.recipe.replace(**{"optimizer.g.learning_rate": 1e-4}), resume=True)
+    file = made.path / "log.jsonl"
+    file.write_text(file.read_text().replace("{ from = 0.0004,", "{'from': 0.0004,"))
+    assert len(made.recipes_so_far()) == 1
+    with pytest.raises(ZooError, match=r"differs in optimizer\.g\.learning_rate: [^\n]*\. Received: "):
+        evidence._require_same(opened, [made])
+
+
 def test_an_export_carries_the_history_of_its_run(exported):
     info = checkpoint.open_checkpoint(exported).info
     assert info["training"]["run_images"] == 300
@@ -301,7 +345,7 @@ def test_runs_beside_a_checkpoint_are_whole_and_of_its_images(exported, run, sou
 
     own = run()
     refused(own, own, match=r"of each training seed one run is enough. Received: runs of the seeds \[0, 0\]")
-    refused(own, run(1, reached=2), match=r"when it has ended; go on with .* one of 2 of 3 steps")
+    refused(own, run(1, reached=2), match=r"when it has ended; go on with: .* one of 2 of 3 steps")
     refused(run(2, fingerprint="of others"), match="trained on the same images, and this one on others")
     refused(run(3, start="elsewhere"), match="differs in start")
     with pytest.raises(ValueError, match=r"export the best first, with: ganzoo export .*run-0"):
@@ -496,6 +540,22 @@ def test_truncation_takes_recall(store):
     recalls = [row.recall for row in found.psi]
     assert recalls == sorted(recalls, reverse=True) and recalls[0] > recalls[-1]
     assert "truncation.png" in drawn
+
+
+def test_training_images_that_are_mostly_copies_leave_two_questions_open(store):
+    """And the card of what could be measured is rendered."""
+    copies = np.repeat(store.images[:20], 100, axis=0)
+    few = dataclasses.replace(store, images=copies, heldout=store.heldout[:12], labels=None)
+    generator = Drawn(store.images[1_000:2_000], recipes.load("stylegan-lite-fashion-mnist"))
+    reference = Reference.of_store(few, "squares", "crop", 1_000)
+    measurement = Measurement.take(Subject.of_generator(generator), reference, [Projection()])
+    scores = evaluate.evaluation(measurement)
+    assert "precision" not in scores.evaluations[0].by_name
+    found, drawn = failure_modes.measure(measurement, generator)
+    open_ = {name for name, section in found.items() if isinstance(section, NotMeasured)}
+    assert open_ == {"classes", "memorisation", "low_density", "truncation"}
+    assert "exact copies" in found["truncation"].reason
+    assert not {"worst.png", "truncation.png"} & drawn.keys()
 
 
 def test_other_images_than_those_of_training_are_refused(exported, images):

@@ -1,5 +1,6 @@
 """Pictures and the files that samples go to."""
 
+import math
 import os
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_an_animation_keeps_colours(tmp_path):
     with Image.open(tmp_path / "walk.gif") as animation:
         shown = np.asarray(animation.convert("RGB"), int)
     assert np.abs(shown - frames[0]).mean() < 8  # levels: 256 colours suffice, a fixed palette does not
+
+
+@pytest.mark.parametrize("odd", [1e308, -1e308, math.inf, math.nan, 10**39])
+def test_curves_have_a_gap_where_a_number_cannot_be_drawn(odd, tmp_path):
+    entries = [{"images": 100 * i, "d_loss": value} for i, value in enumerate((1.0, odd, 2.0, -odd, 1e-300))]
+    pictures.curves(entries, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert np.ptp(np.asarray(picture.convert("L"))) > 100
 
 
 def test_curves_leave_out_what_was_not_logged(tmp_path):

@@ -1,11 +1,12 @@
 """Text from outside is shown without being obeyed."""
 
+import math
 import tomllib
 
 import pytest
 import tomli_w
 
-from zoo.files.text import printable, printable_lines
+from zoo.files.text import parse_json, printable, printable_lines
 
 HOSTILE = {
     "escape": "\x1b[31mred",
@@ -45,3 +46,15 @@ def test_a_recipe_that_is_shown_reads_back():
     shown = printable_lines(tomli_w.dumps(values))
     assert all(line.isprintable() for line in shown.split("\n"))
     assert tomllib.loads(shown) == values
+
+
+@pytest.mark.parametrize("text", ["9" * 41, "-" + "9" * 5_000, '{"a": [1' + "0" * 400 + "]}"])
+def test_a_whole_number_that_cannot_become_a_float_is_no_json(text):
+    with pytest.raises(ValueError, match=r"^a whole number of \d+ digits$"):
+        parse_json(text)
+
+
+def test_json_is_read_as_always():
+    assert parse_json(b'{"a": [1, 1e400, true, 12345678901234567890]}') == {
+        "a": [1, math.inf, True, 12345678901234567890]
+    }

@@ -186,9 +186,9 @@ INFO = {
 def facts(network="dcgan", data="fashion-mnist", evaluation=EVALUATION, evidence=EVIDENCE, info=(), **overrides):
     recipe = recipes.load(f"{network}-{data}").replace(**overrides)
     found = {"name": recipe.name, "data": {"source": recipe.data.source, "images": 60_000}}
-    contents = {"evaluation.json": evaluation, "evidence.json": evidence}
-    contents = {file: json.dumps(content).encode() for file, content in contents.items() if content is not None}
-    return card.decode({**INFO, **found, **dict(info)}, recipe, contents)
+    documents = {"evaluation.json": evaluation, "evidence.json": evidence}
+    documents = {file: document for file, document in documents.items() if document is not None}
+    return card.decode({**INFO, **found, **dict(info)}, recipe, documents)
 
 
 def changed(section, **values):
@@ -511,7 +511,6 @@ def test_one_missing_section_says_why_and_leaves_the_others(name):
         ({**EVIDENCE, "duplicates": EVIDENCE["dropping"]}, r"\$\.duplicates"),
         ({**EVIDENCE, "findings": []}, r"\$\.findings"),
         ({**EVIDENCE, "format": 3}, r"\$\.format"),
-        ([], "Expected `object`"),
     ],
 )
 def test_evidence_of_another_form_is_named(broken, where):
@@ -527,7 +526,6 @@ def test_evidence_of_another_form_is_named(broken, where):
         {**EVALUATION, "format": 1, "evaluations": [3]},
         {**EVALUATION, "format": 1, "evaluations": [{"scores": {"FD": 3}}]},
         {**EVALUATION, "generated": {"kind": "images", "images": None, "count": 3, "sha256": "0"}},
-        "evaluation",
     ],
 )
 def test_an_evaluation_of_another_form_is_named(broken):
@@ -561,7 +559,7 @@ def test_files_of_format_1_are_read_whole(name):
         ("evidence.json", found.evidence, Evidence),
     ):
         assert json.loads(opened.content(file))["format"] == 1
-        assert results.decode(results.encode(record), kind, file) == record
+        assert results.decode(json.loads(results.encode(record)), kind, file) == record
     first = json.loads(opened.content("evaluation.json"))["evaluations"][0]["scores"]
     for score in found.evaluation.evaluations[0].scores:
         assert (score.values, score.mean, score.floor, score.ratio) == tuple(
@@ -574,6 +572,23 @@ def test_files_of_format_1_are_read_whole(name):
     for name_, section_ in before.items():
         if isinstance(section_, dict) and not {"not_measured", "not_applicable"} & section_.keys():
             assert section_.items() <= again[name_].items(), name_
+
+
+def test_the_command_is_shown_whole():
+    long = """ganzoo train x --set 'augment.diffaugment=["color", "cutout"]'""" + " --set seed=1" * 30
+    assert f"| command | `{long}`; " in render(evidence={**EVIDENCE, "command": long})
+    hostile = "x` <script>|\x1b[31m\n# y"
+    text = render(evidence={**EVIDENCE, "command": hostile})
+    assert "| command | `x script [31m # y`; " in text.replace("  ", " ")
+
+
+def test_commands_are_quoted_for_the_shell(saved):
+    text = render(evidence=None, info={"name": "my gan"})
+    assert "`ganzoo card 'my gan' --measure`" in text
+    folder = saved(weights="cd" * 32)
+    spaced = folder.rename(folder.with_name("my gan"))
+    with pytest.raises(ZooError, match=re.escape(f"with: ganzoo card '{spaced}' --measure. Received: ")):
+        card.read(spaced)
 
 
 def test_text_from_files_stays_text():
@@ -629,6 +644,24 @@ def test_a_folder_is_read_whole(saved):
     found = card.read(saved())
     assert found.evidence.duplicates.pairs.generated == 321
     assert found.evaluation.ms_ssim.generated == 0.2175
+
+
+@pytest.mark.parametrize("file", ["evaluation.json", "evidence.json"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"null", b'"x"', b"\xff", b"[" * 100_000, b'{"format": %s}' % (b"9" * 400), b'{"format": 1}'],
+)
+def test_a_file_that_holds_anything_else_is_one_line_that_names_it(saved, file, content):
+    folder = saved()
+    checkpoint.renew(folder, {file: content})
+    with pytest.raises(ZooError, match=rf"^{re.escape(file)} is [^\n]{{1,400}}$"):
+        card.read(folder)
+
+
+def test_a_whole_number_too_long_to_compute_with_is_refused(saved):
+    folder = saved(evidence=changed("dropping", bins=10**400))
+    with pytest.raises(ZooError, match=r"^evidence\.json is corrupt \(.* 401 digits\); .* Received: "):
+        card.read(folder)
 
 
 def test_evidence_of_other_weights_is_refused(saved):

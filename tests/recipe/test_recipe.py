@@ -1,3 +1,5 @@
+import datetime
+import re
 import tomllib
 
 import msgspec
@@ -93,7 +95,7 @@ def test_a_number_may_be_a_ramp():
     assert recipes.largest(recipe.loss.r1) == 0.05
     assert recipes.scaled(recipe.loss.r1, 2.0) == recipes.Ramp(start=0.1, to=0.01, images=2_000_000, shape="cosine")
     assert recipes.difference(recipes.load("sngan-cifar10", {"loss.r1": ramp}), recipe) == [
-        "optimizer.d.beta_2: 0.9 -> {'from': 0.9, 'to': 0.99, 'images': 'run', 'shape': 'linear'}"
+        'optimizer.d.beta_2: 0.9 -> { from = 0.9, to = 0.99, images = "run", shape = "linear" }'
     ]
 
 
@@ -130,21 +132,21 @@ def test_overrides_are_toml_with_optional_quotes():
     [
         ({"optimiser.d.learning_rate": 1e-4}, ["optimiser", "did you mean 'optimizer'"]),
         ({"schedule.batchsize": 4}, ["schedule.batchsize", "'batch_size'"]),
-        ({"model.network": "dcgna"}, ["model.network", "'dcgan'", "'stylegan-lite'", "'dcgna'"]),
-        ({"schedule.images": "many"}, ["schedule.images", "whole number", "'many'"]),
+        ({"model.network": "dcgna"}, ["model.network", '"dcgan"', '"stylegan-lite"', '"dcgna"']),
+        ({"schedule.images": "many"}, ["schedule.images", "whole number", '"many"']),
         ({"schedule.images": 1.5}, ["schedule.images", "whole number"]),
         ({"schedule.images": True}, ["schedule.images", "whole number"]),
         ({"data.resolution": 48}, ["data.resolution", "32, 64, 128, 256", "48"]),
         ({"optimizer.g.learning_rate": -1.0}, ["optimizer.g.learning_rate", "above 0"]),
         ({"optimizer.g.beta_1": 1.0}, ["optimizer.g.beta_1", "below 1"]),
         ({"optimizer.g.learning_rate": float("nan")}, ["finite"]),
-        ({"loss.gradient_penalty": 10.0}, ["batch normalisation", "gradient_penalty=10.0"]),
+        ({"loss.gradient_penalty": 10.0}, ["batch normalisation", "gradient_penalty = 10.0"]),
         ({"model.mapping_layers": 2}, ["mapping_layers", "latent_dim"]),
         ({"model.pyramid": True}, ["model.pyramid", "dcgan"]),
-        ({"model.network": "sngan", "data.resolution": 64, "model.pyramid": True}, ["model.pyramid", "'sngan' at 64"]),
+        ({"model.network": "sngan", "data.resolution": 64, "model.pyramid": True}, ["model.pyramid", '"sngan" at 64']),
         ({"schedule.d_period": 5}, ["d_period", "g_period"]),
         ({"augment.ada": True, "augment.diffaugment": ["color"]}, ["choose one"]),
-        ({"augment.diffaugment": ["colour"]}, ["augment.diffaugment", "'color'"]),
+        ({"augment.diffaugment": ["colour"]}, ["augment.diffaugment", '"color"']),
         ({"loss.name": "wasserstein", "augment.ada": True}, ["ada", "wasserstein"]),
         ({"loss.name": "wasserstein", "schedule.wait_above": 0.5}, ["wait_above"]),
         ({"loss.name": "wasserstein"}, ["Lipschitz", "gradient_penalty"]),
@@ -187,7 +189,7 @@ def test_a_file_takes_its_name_from_the_path(tmp_path):
     ("overrides", "words"),
     [
         ({"a - at b": 3}, ["unknown key a - at b"]),
-        ({"model.network": "x - at y.z"}, ["model.network must be one of", "'x - at y.z'"]),
+        ({"model.network": "x - at y.z"}, ["model.network must be one of", '"x - at y.z"']),
         ({"optimizer.g.learning_rate": {"from": 0, "to": 0}}, ["a learning rate is above 0"]),
         ({"loss.name": "wasserstein", "loss.gradient_penalty": {"from": 0, "to": 0}}, ["needs a Lipschitz critic"]),
         ({"model": {"latent_dim": 8}}, ["[model] lacks network, one of dcgan"]),
@@ -207,3 +209,84 @@ def test_another_network_takes_over_the_keys_that_it_has():
         recipes.load("sngan-64", {"model.network": "dcgan", "model.pyramid": True})
     with pytest.raises(ZooError, match=r"data.source must be a string.*Received: 3"):
         recipe.replace(**{"data.source": 3})
+
+
+WRONG = ["fast", "", -3, 1.5, True, [], ["color"], [1], {}, {"a": 1}, {"from": 1}, {"from": "x", "to": 1}, 10**20]
+WRONG += [{"from": 0.1, "to": 0.2, key: value} for key, value in (("x", 3), ("images", "all"), ("shape", "round"))]
+WRONG += [datetime.date(2026, 1, 1), None]
+
+
+def keys(values: dict, where: str = ""):
+    """The dotted keys of a recipe, its tables' too."""
+    for key, value in values.items():
+        yield f"{where}{key}"
+        yield from keys(value, f"{where}{key}.") if isinstance(value, dict) else ()
+
+
+@pytest.mark.parametrize("network", networks.NAMES)
+def test_every_wrong_value_of_every_key_is_one_plain_sentence(network):
+    """It names the key and what belongs there; no word of Python's or msgspec's is left."""
+    recipe, refused = recipes.load(f"{network}-cifar10"), 0
+    for key in keys(recipe.to_dict()):
+        for value in WRONG:
+            try:
+                recipe.replace(**{key: value})
+            except ZooError as error:
+                text, refused = str(error), refused + 1
+                assert re.search(r"^[^`\n]{1,300}\. Received: .+$", text), text
+                assert key.rpartition(".")[2] in text, (key, text)
+                assert not re.search("Ramp|Expected|Invalid|True|False|Struct|<|{'", text), text
+    assert refused > 400
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "augment.diffaugment=color",
+            'augment.diffaugment must be a list of "color", "translation", "cutout", as in '
+            """--set 'augment.diffaugment=["color"]'. Received: "color\"""",
+        ),
+        ("schedule.images=ran", 'schedule.images must be a whole number. Received: "ran"'),
+        ("schedule.images=1e6", "schedule.images must be a whole number, as in 1000000. Received: 1000000.0"),
+        (
+            "optimizer.d.learning_rate=fast",
+            'optimizer.d.learning_rate must be a number or a ramp, { from = ..., to = ... }. Received: "fast"',
+        ),
+        (
+            'optimizer.d.learning_rate={from=1, to=0, images="ran"}',
+            'optimizer.d.learning_rate.images must be a whole number or "run". Received: "ran"',
+        ),
+        ("augment.flip=yes", 'augment.flip must be true or false. Received: "yes"'),
+        ("augment.ada_p={from=true, to=0}", "augment.ada_p.from must be a number. Received: true"),
+    ],
+)
+def test_a_wrong_type_is_told_with_what_to_write(setting, message):
+    with pytest.raises(ZooError) as caught:
+        recipes.load("dcgan-cifar10", recipes.parse_overrides((setting,)))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"loss.r1": {"from": 0.1, "to": 0.01}},
+        {"augment.ada_p": {"from": 0.0, "to": 0.2}, "augment.diffaugment": ["color"]},
+        {"optimizer.d.learning_rate": {"from": 0.0, "to": 0.0}},
+    ],
+)
+def test_a_check_prints_a_ramp_as_one_writes_it(overrides):
+    with pytest.raises(ZooError) as caught:
+        recipes.load("dcgan-cifar10", overrides)
+    written = re.search(r"\{.*?\}", str(caught.value).partition("Received: ")[2])[0]
+    ramp = msgspec.convert(tomllib.loads(f"ramp = {written}")["ramp"], recipes.Ramp)
+    assert {"from": ramp.start, "to": ramp.to} in overrides.values()
+
+
+@pytest.mark.parametrize(
+    "value", [1e-8, 3, True, "a\n\x1b\"'\U0001f600", [], ["color", "b"], {}, {"from": 0.1, "a b": [{"to": "run"}]}]
+)
+def test_a_value_is_written_as_toml_on_one_line(value):
+    written = recipes.toml(value)
+    assert "\n" not in written
+    assert tomllib.loads(f"value = {written}") == {"value": value}

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from zoo import recipe as recipes
 from zoo.recipe import Adam, Ramp, Schedule
-from zoo.step import optimizers, schedule
+from zoo.step import noise, optimizers, schedule
+from zoo.step.gan import GAN
 
 
 def test_both_move_in_each_step_by_default():
@@ -66,3 +68,34 @@ def test_beta_2_and_the_rate_follow_their_ramps():
         assert float(adam.beta_2) == pytest.approx(0.9 + 0.09 * step / 10, abs=1e-6)
         assert float(adam.learning_rate) == pytest.approx(0.2 * (1 - step / 10), abs=1e-6)
         adam.apply([keras.ops.ones(2)], [variable])
+
+
+def test_three_clocks_count_the_images_of_a_ramp(small):
+    """Those of a network's own updates, of D's updates, and of all steps, as docs/training.md has them."""
+    ramp = {"from": 0.0, "to": 0.9, "images": 90}
+    ramps = dict.fromkeys(("optimizer.d.beta_2", "optimizer.g.beta_2", "augment.ada_p"), ramp)
+    steps = {"schedule.d_steps": 2, "schedule.g_steps": 2}
+    gan = GAN(small("sngan-cifar10", **ramps, **steps, **{"augment.diffaugment": []}))
+    real = np.zeros((4, 2, 32, 32, 3), np.uint8)
+    for step, players in enumerate((schedule.G_ONLY, schedule.BOTH, schedule.D_ONLY, schedule.D_ONLY)):
+        gan.update({"real": real, **noise.batch(gan.recipe, gan.generator, step)}, players)
+    assert float(gan.optimizer.d.beta_2) == pytest.approx(0.01 * 3 * 8)
+    assert float(gan.optimizer.g.beta_2) == pytest.approx(0.01 * 2 * 8)
+    assert float(gan.ada_p) == pytest.approx(0.01 * 3 * 8)  # as the last step began
+
+
+def test_a_penalty_has_the_clock_of_the_discriminator(small):
+    ramp = {"from": 0.0, "to": 1.0, "images": 1}
+    gan = GAN(small("sngan-cifar10", **{"loss.r1": ramp, "schedule.d_steps": 1}))
+    real = np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32, 3), np.uint8)
+    penalties = []
+    for step, players in enumerate((schedule.G_ONLY, schedule.BOTH, schedule.BOTH)):
+        logs = gan.update({"real": real, **noise.batch(gan.recipe, gan.generator, step)}, players)
+        penalties += [float(logs["penalty"])] if "d" in players else []
+    assert penalties[0] == 0.0 < penalties[1]
+
+
+def test_both_networks_of_every_shipped_recipe_move_in_every_step():
+    for name in recipes.names():
+        plan = recipes.load(name).schedule
+        assert (plan.d_period, plan.g_period, plan.wait_above) == (0, 0, 0.0), name

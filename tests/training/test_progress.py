@@ -1,16 +1,15 @@
 """What one sees while a run trains."""
 
 import io
-import os
-import pty
 import re
 import sys
-import termios
 
 import pytest
+from terminal import Terminal
 
 from zoo import recipe as recipes
-from zoo.training.progress import Progress, duration, losses
+from zoo.files.progress import duration
+from zoo.training.progress import Progress, losses
 
 RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 64_000, "schedule.batch_size": 64})
 NUMBERS = {
@@ -22,26 +21,6 @@ NUMBERS = {
     "fake_accuracy": 0.9,
     "images_per_second": 320.0,
 }
-
-
-class Terminal(io.StringIO):
-    """Takes down what is written; asked for its size, it has that of a terminal of so many columns."""
-
-    def __init__(self, columns):
-        super().__init__()
-        self.device, self.number = pty.openpty()
-        termios.tcsetwinsize(self.number, (24, columns))
-
-    def isatty(self):
-        return True
-
-    def fileno(self):
-        return self.number
-
-    def close(self):
-        os.close(self.device)
-        os.close(self.number)
-        super().close()
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

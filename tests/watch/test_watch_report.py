@@ -1,6 +1,7 @@
 """A run after the fact: what `ganzoo doctor` says, of whole runs and of damaged ones."""
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -17,6 +18,9 @@ from zoo.checkpoints.run import Run
 from zoo.cli import main
 from zoo.watch import report
 from zoo.watch.diagnosis import diagnose
+from zoo.watch.findings import Finding
+from zoo.watch.remedies import remedy
+from zoo.watch.rules import RULES
 
 RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 6_400, "schedule.batch_size": 64})
 
@@ -61,6 +65,21 @@ def test_a_failing_run_is_explained(run):
     text = report.markdown(diagnosis)
     for expected in ("training fails", "first seen at step 50", "g_update was 0", "step-000000020", "Remedy:"):
         assert expected in text
+
+
+@pytest.mark.parametrize("name", ["dcgan-64", "stylegan-lite-64"])
+def test_what_a_remedy_sets_is_written_as_set_reads_it(run, name):
+    """Ramps, lists and numbers alike, of every rule."""
+    ramp, told = {"from": 2e-4, "to": 1e-5}, 0
+    recipe = recipes.load(name, {"optimizer.d.learning_rate": ramp, "optimizer.g.learning_rate": ramp})
+    diagnosis = dataclasses.replace(diagnose(run.path), recipe=recipe)
+    for rule in RULES:
+        finding = Finding(rule, value=1.0, first_step=1, step=2, lasting=True)
+        settings = re.findall(r" Set (\S+) = (.*?)\.(?= Set |$)", report.facts(diagnosis, finding)[-1])
+        overrides = recipes.parse_overrides(tuple(f"{key}={value}" for key, value in settings))
+        assert recipe.replace(**overrides) == recipe.replace(**remedy(finding, recipe).changes)
+        told += len(settings)
+    assert told > 10
 
 
 def test_the_page_needs_no_other_file(run):

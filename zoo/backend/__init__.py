@@ -15,13 +15,17 @@ strategy(name)                               the devices to run on
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.util import find_spec
 
 from zoo.files.errors import ZooError
 from zoo.files.plotting import any_display
 
+logger = logging.getLogger("ganzoo")
+
 OURS = ("tensorflow", "jax")
+SETTINGS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}  # of Keras
 
 
 def _backend() -> str:
@@ -56,7 +60,21 @@ def _backend() -> str:
     )
 
 
-if _backend() == "tensorflow":
+def _settle() -> None:
+    """Sets Keras as the networks, the training step and the extractors are written for, whatever keras.json says."""
+    import keras
+
+    before = {name: getattr(keras.config, name)() for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        getattr(keras.config, f"set_{name}")(value)
+    if before != SETTINGS:
+        other = ", ".join(f"{name} was {value}" for name, value in before.items() if value != SETTINGS[name])
+        logger.warning(f"ganzoo computes in float32 with channels last, and sets Keras so in this process: {other}")
+
+
+_name = _backend()
+_settle()
+if _name == "tensorflow":
     from zoo.backend import tensorflow as chosen
 else:
     from zoo.backend import jax as chosen

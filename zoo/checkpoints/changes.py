@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from zoo.files.errors import ZooError
 from zoo.recipe import Recipe, difference
 
@@ -41,6 +43,15 @@ def changed(old: Recipe, new: Recipe) -> list[str]:
             f"{', '.join(MAY_CHANGE)}. Received: {', '.join(map(key, refused))}"
         )
     return lines
+
+
+def undone(recipe: Recipe, lines: list[str]) -> Recipe | None:
+    """The recipe before these changes, but for its name; None where a line cannot be read, as an older version's."""
+    old = {key(line): line.partition(": ")[2].partition(" -> ")[0] for line in lines if key(line) != "name"}
+    try:
+        return recipe.replace(**{name: tomllib.loads(f"value = {value}")["value"] for name, value in old.items()})
+    except (ValueError, RecursionError):  # no TOML, no value of that key
+        return None
 
 
 def key(line: str) -> str:

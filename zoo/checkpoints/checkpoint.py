@@ -33,7 +33,7 @@ from zoo import recipe as recipes
 from zoo.checkpoints.info import FORMAT, info_problem, largest
 from zoo.files.atomic import replacing_folder
 from zoo.files.errors import ZooError
-from zoo.files.text import printable
+from zoo.files.text import parse_json, printable
 
 SHIPPED = Path(__file__).parent / "shipped"  # the checkpoints inside this package
 FLOAT32_MAX = np.finfo("float32").max
@@ -133,7 +133,7 @@ def _content(folder: Path, info: dict[str, Any], file: str) -> bytes:
 
 def _parse_json(content: bytes, file: str, folder: Path) -> dict[str, Any]:
     try:
-        parsed = json.loads(content)
+        parsed = parse_json(content)
         if not isinstance(parsed, dict):
             raise ValueError(f"a {type(parsed).__name__}, not an object")
     except (ValueError, RecursionError) as error:

@@ -8,7 +8,6 @@ through here.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
 import threading
@@ -16,7 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zoo.files.text import printable
+from zoo.files.progress import moves
+from zoo.files.text import parse_json, printable
 
 SILENCE = 10.0  # seconds without a byte, or for a connection
 LONGEST_WAIT = 10  # seconds that a busy server may tell us to wait before the next try
@@ -52,7 +52,7 @@ def guarded(receive: int = 0, send: int = 0, silence: float | None = None) -> It
     from huggingface_hub.utils import _http as client
     from huggingface_hub.utils import logging as talk
 
-    with _one_at_a_time:
+    with _one_at_a_time, _bars():
         made_before, xet, verbosity = client._GLOBAL_CLIENT_FACTORY, constants.HF_HUB_DISABLE_XET, talk.get_verbosity()
         guard = _Guard(PATIENCE + send / SLOWEST, silence or SILENCE, LARGEST_ANSWER + 2 * receive)
 
@@ -82,6 +82,21 @@ def guarded(receive: int = 0, send: int = 0, silence: float | None = None) -> It
             constants.HF_HUB_DISABLE_XET = xet
             talk.set_verbosity(verbosity)
             set_client_factory(made_before)
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[None]:
+    """While it lasts, huggingface_hub shows bars only where a line can move: elsewhere each would be a heap of text."""
+    from huggingface_hub import utils
+
+    hidden = not (moves() or utils.are_progress_bars_disabled())
+    if hidden:
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hidden:
+            utils.enable_progress_bars()
 
 
 class _Guard:
@@ -181,7 +196,7 @@ def _require_name(headers: Any, header: str, form: re.Pattern) -> None:
 def _require_digests(content: bytes) -> None:
     """Raises Unfit if an answer is no JSON, or one of the values that become names of files is no digest."""
     try:
-        answer = json.loads(content)
+        answer = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise Unfit(f"its answer cannot be read ({type(error).__name__})") from None
     for entry in answer if isinstance(answer, list) else [answer]:

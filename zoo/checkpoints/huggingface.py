@@ -8,7 +8,6 @@ import functools
 import logging
 import os
 import re
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import zoo
 from zoo.checkpoints import checkpoint, guard
 from zoo.files.errors import ZooError
+from zoo.files.progress import moves, width
 from zoo.files.text import printable
 
 logger = logging.getLogger("ganzoo")
@@ -113,17 +113,19 @@ def _fetch(address: Address, options: dict, again: bool) -> Path:
                 f"{file.filename} has {size}, more than in any checkpoint of ganzoo; "
                 f"nothing was fetched. Received: {str(address)!r}"
             )
-    with guard.guarded(sum(file.file_size for file in listed if again or not file.is_cached)):
-        shown = sys.stderr.isatty()
+    wanted = [file.file_size for file in listed if again or not file.is_cached]
+    if wanted:
+        logger.info(f"fetching {address}: {len(wanted)} files, {sum(wanted) / 1e6:,.1f} MB")
+    with guard.guarded(sum(wanted)):
         commit = listed[0].commit_hash
-        return Path(snapshot_download(revision=commit, force_download=again, tqdm_class=_bar(shown), **options))
+        return Path(snapshot_download(revision=commit, force_download=again, tqdm_class=_bar(moves()), **options))
 
 
 def _bar(shown: bool) -> type:
     from tqdm import tqdm
 
     class Bar(tqdm):
-        __init__ = functools.partialmethod(tqdm.__init__, disable=not shown)
+        __init__ = functools.partialmethod(tqdm.__init__, disable=not shown, **width())
 
     return Bar
 

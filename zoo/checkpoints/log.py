@@ -8,6 +8,8 @@ from typing import Annotated, Any, NamedTuple, Required, TypedDict
 
 import msgspec
 
+from zoo.files.text import parse_json
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -82,7 +84,7 @@ def read(path: Path) -> Log:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             msgspec.convert(entry, Entry)
             log.entries.append(entry)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors

@@ -26,7 +26,7 @@ from PIL import Image
 
 from zoo import recipe as recipes
 from zoo.checkpoints import log
-from zoo.checkpoints.changes import changed, key
+from zoo.checkpoints.changes import changed, key, undone
 from zoo.checkpoints.kept import Kept, step_of
 from zoo.files import pictures
 from zoo.files.atomic import PARTIAL, replacing, require_writable
@@ -195,6 +195,17 @@ class Run(Kept):
         if not (self.path / "recipe.toml").is_file():
             raise ZooError(f"this is no run: it has no recipe.toml. Received: {str(self.path)!r}")
         return recipes.load(self.path / "recipe.toml")
+
+    def recipes_so_far(self) -> list[recipes.Recipe]:
+        """The recipes that the run has had, as far as its log tells, under today's name; today's first."""
+        had = [self.recipe]
+        for entry in reversed(self.entries()):
+            before = undone(had[-1], entry["changes"]) if "changes" in entry else had[-1]
+            if before is None:
+                break
+            if before != had[-1]:
+                had.append(before)
+        return had
 
     # The log
 

@@ -178,7 +178,7 @@ def interpolate(
     label = [classes[i % len(classes)] for i in range(count)] if classes else None
     walk = generator.walk(steps, visited, seed, label)
     about = generator.about(None if latents else seed, truncation)
-    batches = progress(generator.image_batches(walk, truncation), steps, least=100)
+    batches = progress(generator.image_batches(walk, truncation), steps)
     if sheet:
         picture = pictures.grid(np.concatenate(list(batches)), math.ceil(steps / count), scale)
         with atomic.replacing(Path(out)) as temporary:

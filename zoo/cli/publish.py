@@ -7,7 +7,13 @@ import click
 from zoo.cli.draw import of_a_run
 from zoo.cli.terminal import load_backend, say
 
-FORMATS = ["checkpoint", "keras", "savedmodel", "onnx", "torch-fidelity"]  # of zoo.publish.export, which loads Keras
+FORMATS = [
+    "checkpoint",
+    "keras",
+    "savedmodel",
+    "onnx",
+    "torch-fidelity",
+]  # of zoo.publish.export, which takes long to import
 
 
 @click.command()

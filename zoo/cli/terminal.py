@@ -101,14 +101,14 @@ def load_backend() -> None:
             os.close(stderr)
 
 
-def progress(batches, count: int, least: int = 1000):
-    """A progress bar in images, on a terminal and for long work alone: from `least` images on."""
-    from tqdm import tqdm
+def progress(batches, count: int):
+    """The same batches of images, while it is shown how many there were."""
+    from zoo.files.progress import progress as shown
 
-    with tqdm(total=count, unit="img", unit_scale=True, disable=count < least or not sys.stderr.isatty()) as bar:
+    with shown(count, "drawing") as advance:
         for batch in batches:
             yield batch
-            bar.update(len(batch))
+            advance(len(batch))
 
 
 def say(line: str) -> None:

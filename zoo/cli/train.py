@@ -121,9 +121,9 @@ def _dry_run(recipe, strategy: str, data_dir: str | None) -> None:
 
     from zoo import backend
     from zoo.backend import device
+    from zoo.files.progress import duration
     from zoo.training.estimate import estimate
     from zoo.training.loop import check_devices, prepared
-    from zoo.training.progress import duration
     from zoo.training.rehearsal import rehearse
 
     with backend.strategy(strategy).scope():

@@ -21,7 +21,6 @@ from shutil import rmtree
 
 import msgspec
 import numpy as np
-from tqdm import tqdm
 
 from zoo.data import sources
 from zoo.data.reading import Summary, read_scaled, require_more_than_0_and_1
@@ -29,7 +28,8 @@ from zoo.data.sources import Content, Source
 from zoo.files.atomic import PARTIAL, replacing_folder
 from zoo.files.cache import cache
 from zoo.files.errors import ZooError
-from zoo.files.text import printable
+from zoo.files.progress import progress
+from zoo.files.text import parse_json, printable
 
 logger = logging.getLogger("ganzoo")
 
@@ -159,10 +159,9 @@ def _write(folder: Path, source: str, content: Content, settings: dict[str, int 
     """Makes the store `folder` of items, of which those held out, if any, come last."""
     size, channels, fit = settings["resolution"], settings["channels"], settings["fit"]
     labels, m, summary = [], 0, Summary(content, source)
-    bar = tqdm(total=content.count, desc="preparing", unit="image", disable=None)
-    with bar, (folder / "images.bin").open("wb") as file:
+    with progress(content.count, "preparing") as advance, (folder / "images.bin").open("wb") as file:
         for reading in read_scaled(content, size, channels, fit, settings["white"]):
-            bar.update()
+            advance(1)
             summary.add(reading)
             if reading.pixels is not None:
                 file.write(reading.pixels)
@@ -259,8 +258,8 @@ def _open(path: Path, source: str) -> Store:
 
 def _record(path: Path) -> _Record:
     try:
-        # json.loads reads the undecodable bytes of file names, which msgspec.json refuses
-        return msgspec.convert(json.loads((path / "store.json").read_text(encoding="utf-8")), _Record)
+        # Python's json reads the undecodable bytes of file names, which msgspec.json refuses
+        return msgspec.convert(parse_json((path / "store.json").read_text(encoding="utf-8")), _Record)
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path / "store.json", error) from error
 

@@ -4,9 +4,7 @@ pictures. `results` and `sections` say what the two files hold.
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -19,6 +17,7 @@ import numpy as np
 from zoo import data
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
+from zoo.checkpoints.changes import key
 from zoo.checkpoints.generator import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
@@ -26,7 +25,7 @@ from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
 from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
-from zoo.files import atomic
+from zoo.files import atomic, shell
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
@@ -123,15 +122,8 @@ def command(recipe: recipes.Recipe) -> str:
     for line in recipes.difference(shipped, recipe):
         key = line.partition(":")[0]
         value = reduce(dict.__getitem__, key.split("."), values)
-        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={_toml(value)}"]
-    return shlex.join(words)
-
-
-def _toml(value: Any) -> str:
-    """A value of a recipe: a number, text, a list, or a ramp, which is a table."""
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {json.dumps(part)}' for key, part in value.items())} }}"
-    return json.dumps(value)
+        words += ["--data", value] if key == "data.source" else ["--set", f"{key}={recipes.toml(value)}"]
+    return shell.command(*words)
 
 
 def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
@@ -145,8 +137,8 @@ def _open(name: str | Path) -> tuple[Path, checkpoint.Checkpoint]:
     opened = checkpoint.open_checkpoint(folder)
     if opened.has_training_state:
         raise ZooError(
-            "the checkpoints of a run come and go; export the best first, with: ganzoo export "
-            f"{name} --format checkpoint -o NEW. Received: {str(name)!r}"
+            "the checkpoints of a run come and go; export the best first, with: "
+            f"{shell.command('ganzoo', 'export', name, '--format', 'checkpoint', '-o', 'NEW')}. Received: {str(name)!r}"
         )
     atomic.require_writable(folder / "evidence.json")
     return folder, opened
@@ -200,18 +192,7 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
     if len(set(seeds)) < len(seeds):
         raise ZooError(f"of each training seed one run is enough. Received: runs of the seeds {seeds}")
     for run in runs:
-        paths = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
-        differences = min(
-            (
-                [
-                    line
-                    for line in recipes.difference(recipe, run.recipe.slower(times))
-                    if line.partition(":")[0] not in paths
-                ]
-                for times in range(run.rollbacks() + 1)
-            ),
-            key=len,
-        )
+        differences = _differences(recipe, run)
         if differences:
             raise ZooError(
                 "a run beside a checkpoint has its recipe, but for the seed; this one differs in "
@@ -231,9 +212,22 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
         reached = max((entry["step"] for entry in run.entries()), default=0)
         if run.recipe.seed != recipe.seed and reached < recipe.schedule.steps:
             raise ZooError(
-                f"a run of another seed is compared when it has ended; go on with `ganzoo train --resume "
-                f"{run.path}`. Received: one of {reached:,} of {recipe.schedule.steps:,} steps"
+                "a run of another seed is compared when it has ended; go on with: "
+                f"{shell.command('ganzoo', 'train', '--resume', run.path)}. Received: one of {reached:,} of "
+                f"{recipe.schedule.steps:,} steps"
             )
+
+
+def _differences(recipe: recipes.Recipe, run: Run) -> list[str]:
+    """How a checkpoint's recipe differs from that of a run, but for the seed and for places on this machine.
+
+    The run that the checkpoint comes from may have changed its recipe since, or before, and halved its rates.
+    """
+    had = run.recipes_so_far() if run.recipe.seed == recipe.seed else [run.recipe]
+    places = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
+    slowed = [one.slower(times) for one in had for times in range(run.rollbacks() + 1)]
+    lines = [[line for line in recipes.difference(recipe, one) if key(line) not in places] for one in slowed]
+    return min(lines, key=len)
 
 
 def _training_history(

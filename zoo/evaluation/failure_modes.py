@@ -29,6 +29,7 @@ BINS, CELLS = 100, 5  # clusters, for modes and for copies
 LEAST_UNSEEN = 100  # held-out images that the question of copies needs
 PSI = (1.0, 0.7, 0.5)
 WORST, COLUMNS = 16, 8  # images in a picture
+MOSTLY_COPIES = NotMeasured(reason="most training images have exact copies among them, so that nothing is near or far")
 
 Pictures = dict[str, bytes]  # {file: PNG}
 
@@ -116,8 +117,12 @@ def classes(judge, store: data.Store, logits: np.ndarray | None) -> tuple[sectio
     return found, {"classes.png": pictures.histogram(found.classes, curves)}
 
 
-def low_density(images: np.ndarray, near: NeighbourScores, floor: NeighbourScores) -> tuple[sections.Section, Pictures]:
+def low_density(
+    images: np.ndarray, near: NeighbourScores | None, floor: NeighbourScores | None
+) -> tuple[sections.Section, Pictures]:
     """Samples [N, H, W, C] in places where training images are sparse or absent."""
+    if near is None or floor is None:
+        return MOSTLY_COPIES, {}
     worst = np.argsort(near.realism, kind="stable")[:WORST]
     found = sections.LowDensity(
         k=SETTINGS["precision_recall_k"],
@@ -241,11 +246,13 @@ def saturation(train: Samples, held: Samples, fake: Samples) -> tuple[sections.S
 
 
 def truncation(
-    generator: Generator, judge, reference: Reference, fake: Samples, near: NeighbourScores, seed: int
+    generator: Generator, judge, reference: Reference, fake: Samples, near: NeighbourScores | None, seed: int
 ) -> tuple[sections.Section, Pictures]:
     """What is lost when styles move towards their mean; `fake` and `near` are those without."""
     if not generator.recipe.model.facts.truncation:
         return NotApplicable(reason=f"{generator.recipe.model.network} has no truncation"), {}
+    if near is None:
+        return MOSTLY_COPIES, {}
     found, rows = [], []
     for psi in PSI:
         images, scores = fake.images, near

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from zoo.evaluation.metrics.once import read_only
 from zoo.files.atomic import replacing
 from zoo.files.cache import cache
+from zoo.files.progress import progress
 
 BATCH_SIZE = 100
 
@@ -26,7 +26,7 @@ class Features(NamedTuple):
 
 
 def extract(extractor, batches: Iterable[np.ndarray], count: int, what: str, *, quiet: bool = False) -> Features:
-    """The features of `count` images, given as batches uint8 [n, H, W, C]; `what` stands before the progress bar."""
+    """The features of `count` images, given as batches uint8 [n, H, W, C]; `what` stands before the progress."""
     return extract_all([extractor], batches, count, what, quiet=quiet)[extractor.name]
 
 
@@ -35,11 +35,11 @@ def extract_all(
 ) -> dict[str, Features]:
     """What each of several extractors sees of the same images: {its name: features}."""
     parts: dict[str, list] = {extractor.name: [] for extractor in extractors}
-    with tqdm(total=count, desc=what, unit="image", disable=True if quiet else None) as bar:
+    with progress(count, what, quiet=quiet) as advance:
         for images in batches:
             for extractor in extractors:
                 parts[extractor.name].append(extractor(images))
-            bar.update(len(images))
+            advance(len(images))
     return {name: _whole(*map(np.concatenate, zip(*part, strict=True))) for name, part in parts.items()}
 
 

@@ -7,6 +7,7 @@ each seed once, and passes every image through each extractor once.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -19,7 +20,7 @@ from zoo.checkpoints.generator import Generator
 from zoo.evaluation import features, results
 from zoo.evaluation.features import Features
 from zoo.evaluation.metrics import extractors
-from zoo.evaluation.metrics.neighbours import NeighbourScores, neighbour_scores
+from zoo.evaluation.metrics.neighbours import MostlyCopies, NeighbourScores, neighbour_scores
 from zoo.evaluation.metrics.scores import SETTINGS, Value, scores
 from zoo.files.errors import ZooError
 from zoo.recipe import Recipe
@@ -135,8 +136,8 @@ class Reference:
         return features.kept(judge, self.other, self.described.fingerprint, "real, held out", count)
 
     @_once
-    def floor_balls(self, judge) -> NeighbourScores:
-        """Precision, recall, realism and their like of the other images."""
+    def floor_balls(self, judge) -> NeighbourScores | None:
+        """Precision, recall, realism and their like of the other images; None as in `balls`."""
         return balls(self.features(judge), self.floor_features(judge))
 
     @_once
@@ -188,8 +189,8 @@ class Measurement:
         return cls(subject, reference, judges, count, np.concatenate(images), seen)
 
     @_once
-    def balls(self, judge) -> list[NeighbourScores]:
-        """Precision, recall, realism and their like of each seed's samples."""
+    def balls(self, judge) -> list[NeighbourScores | None]:
+        """Precision, recall, realism and their like of each seed's samples; None as in `balls`."""
         return [balls(self.reference.features(judge), fake) for fake in self.features[judge.name]]
 
     def scores(self, judge) -> list[list[Value]]:
@@ -201,11 +202,16 @@ class Measurement:
         ]
 
 
-def balls(real: Features, fake: Features) -> NeighbourScores:
-    """`neighbour_scores` with the neighbours of the protocol."""
-    return neighbour_scores(
-        real.features, fake.features, SETTINGS["precision_recall_k"], SETTINGS["density_coverage_k"]
-    )
+def balls(real: Features, fake: Features) -> NeighbourScores | None:
+    """`neighbour_scores` with the neighbours of the protocol; None, with a warning, of real images that are mostly
+    copies."""
+    try:
+        return neighbour_scores(
+            real.features, fake.features, SETTINGS["precision_recall_k"], SETTINGS["density_coverage_k"]
+        )
+    except MostlyCopies as error:
+        warnings.warn(f"precision, recall, density and coverage are left out: {error}", UserWarning, stacklevel=2)
+        return None
 
 
 def halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -224,9 +230,11 @@ def _copied(batches: Iterable[np.ndarray], count: int, to: list[np.ndarray]) -> 
 
 def _counts(train: np.ndarray, other: np.ndarray, images: int, available: int | None) -> dict[str, int]:
     """How many images each side has, given how many are wanted and how many generated ones there are."""
+    if available is not None and available < LEAST:
+        raise ZooError(f"a comparison needs at least {LEAST} generated images. Received: {available}")
     if images < LEAST or min(len(train), len(other)) < LEAST:
         raise ZooError(
-            f"a comparison needs at least {LEAST} images on each side. "
+            f"a comparison needs at least {LEAST} images on each side, and as many other real ones for the floor. "
             f"Received: {images} wanted, {len(train)} and {len(other)} real images"
         )
     count = min(images, available or images, len(train))
@@ -234,8 +242,10 @@ def _counts(train: np.ndarray, other: np.ndarray, images: int, available: int | 
 
 
 def _require_images(images: np.ndarray) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ZooError(f"images must be uint8 [N, H, W, 1 or 3]. Received: {images.dtype} {images.shape}")
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
+        raise ZooError(
+            f"images must be uint8 [N, H, W, 1 or 3], and at least one. Received: {images.dtype} {images.shape}"
+        )
     data.require_more_than_0_and_1(images, f"an array {images.shape}")
 
 

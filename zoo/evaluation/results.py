@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from zoo.evaluation import format_1
 from zoo.evaluation.metrics.scores import Value
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 FORMAT = 2  # of evaluation.json and evidence.json; `format_1` reads the one before
 T = TypeVar("T")
@@ -179,19 +180,18 @@ def encode(record: Record) -> bytes:
     return (json.dumps(msgspec.to_builtins(record), indent=1) + "\n").encode()
 
 
-def decode(content: bytes, kind: type[T], file: str) -> T:
-    """A record from the content of a .json file, of this format or the one before.
+def decode(document: dict[str, Any], kind: type[T], file: str) -> T:
+    """A record from what a .json file holds, in this format or the one before.
 
     Raises:
-        ZooError: the content is damaged, or has another form; the message names the file.
+        ZooError: it has another form; the message names the file.
     """
     try:
-        document = json.loads(content)
-        if isinstance(document, dict) and document.get("format") == 1:
+        if document.get("format") == 1:
             document = format_1.UPGRADES[file](document)
         return msgspec.convert(document, kind)
     except (ValueError, RecursionError) as error:  # msgspec's ValidationError is a ValueError
         raise ZooError(
             f"{file} is not what this version of ganzoo writes; measure again with `ganzoo card NAME --measure`. "
-            f"Received: {error}"
+            f"Received: {printable(error, 200)}"
         ) from None

@@ -15,6 +15,8 @@ from zoo.files import plotting
 from zoo.files.atomic import replacing
 from zoo.files.text import printable
 
+LARGEST_DRAWN = 1e30
+
 
 def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> Image.Image:
     """Arranges uint8 images [N, H, W, C] in rows, nearly square, each enlarged `scale` times (nearest)."""
@@ -60,6 +62,11 @@ def gif(
         frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, **said)
 
 
+def _drawn(value: float) -> float:
+    """A value that a curve reaches, or a gap in it: Matplotlib fails on numbers near the largest that there are."""
+    return value if abs(value) < LARGEST_DRAWN else math.nan
+
+
 def curves(entries: list[dict[str, Any]], path: Path) -> None:
     """Draws losses, logits, accuracies, KID and recall over the images seen, once there are some."""
     panels = {
@@ -80,7 +87,7 @@ def curves(entries: list[dict[str, Any]], path: Path) -> None:
     rows = np.atleast_1d(sheet.subplots(len(panels), sharex=True))
     for axes, (title, names) in zip(rows, panels.items(), strict=True):
         for name in names:
-            points = [(entry["images"], entry[name]) for entry in entries if name in entry]
+            points = [(entry["images"], _drawn(entry[name])) for entry in entries if name in entry]
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 20 else None)
         axes.set_title(title, fontsize=9, loc="left")
         axes.legend(fontsize=7, frameon=False, loc="upper right")

@@ -9,9 +9,7 @@ import shlex
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
-from keras import ops
 
 from zoo import networks
 from zoo.checkpoints import checkpoint, resolve
@@ -22,6 +20,7 @@ from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_new_folder, require_writable
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.networks.parts.lazy import keras, ops
 from zoo.networks.parts.variables import assign, by_path
 
 logger = logging.getLogger("ganzoo")

@@ -10,11 +10,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import keras
-
 from zoo.checkpoints import checkpoint, guard, huggingface, resolve
 from zoo.checkpoints.generator import load_generator
 from zoo.files.errors import ZooError
+from zoo.networks.parts.lazy import keras
 from zoo.publish import card, export
 
 logger = logging.getLogger("ganzoo")

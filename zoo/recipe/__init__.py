@@ -20,6 +20,7 @@ from zoo.recipe.recipe import (
     parse,
     parse_overrides,
 )
+from zoo.recipe.writing import toml
 
 __all__ = [
     "LEAST_KID_IMAGES",
@@ -40,4 +41,5 @@ __all__ = [
     "parse",
     "parse_overrides",
     "scaled",
+    "toml",
 ]

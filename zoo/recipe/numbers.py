@@ -19,6 +19,10 @@ class Ramp(Struct, Generic[T], frozen=True, kw_only=True, forbid_unknown_fields=
     """A number that changes while D sees the first `images` real images, and then stays.
 
     In a recipe: `{ from = 0.05, to = 0.005, images = 2_000_000, shape = "cosine" }`.
+
+    Three clocks count the images; they agree where both networks move in every step. A learning rate and beta_2 count
+    those of the network's own updates. Penalties count those of D's updates. The half-life of the average and ada_p
+    count those of all steps, also of steps in which a network waits.
     """
 
     start: T = field(name="from")

@@ -5,21 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 import types
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from zoo import networks
 from zoo.files.errors import ZooError
+from zoo.recipe.numbers import Ramp
+from zoo.recipe.writing import toml
 
-KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a string",
-    "object": "a table of keys and values",
-    "array": "a list",
-}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+TABLE = "a table of keys and values"
 BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
 OTHER_NETWORKS = {"mapping_layers": 0, "style_mixing": 0.0, "pyramid": False}  # how version 1 said "not this network"
 
@@ -72,7 +69,7 @@ def _require_finite(value: Any, key: str) -> None:
         for name, item in value.items():
             _require_finite(item, f"{key}.{name}".lstrip("."))
     elif type(value) in (int, float) and not -1e18 < value < 1e18:
-        raise ZooError(f"{key} must be finite and below 1e18. Received: {value!r}")
+        raise ZooError(f"{key} must be finite and below 1e18. Received: {toml(value)}")
 
 
 def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
@@ -87,26 +84,44 @@ def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
         known = [struct_field for struct in _structs(kind, keys, values) for struct_field in _encoded(struct)]
         full = f"{where}.{named[0]}".lstrip(".")
         table = f" in [{where}] of {values['model'].get('network')}" if keys[:1] == ["model"] else ""
-        return f"unknown key {full}{table}{nearest(named[0], known)} Received: {received.get(named[0])!r}"
+        return f"unknown key {full}{table}{nearest(named[0], known)} Received: {toml(received.get(named[0]))}"
     if "missing required field" in problem:
         lacking = f"[{where}]" if where else "the recipe"
         if named == ["network"]:
-            return f"{lacking} lacks network, one of {', '.join(networks.NAMES)}. Received: {sorted(received)}"
+            return f"{lacking} lacks network, one of {', '.join(networks.NAMES)}. Received: {toml(sorted(received))}"
         missing = sorted(
             {name for struct in _structs(kind, keys, values) for name in _required(struct)} - set(received)
         )
-        return f"{lacking} lacks {', '.join(missing or named)}. Received: {sorted(received)}"
-    choices = _choices(kind, keys, values)
-    if choices:
-        return f"{where} must be one of {', '.join(map(repr, choices))}. Received: {received!r}"
-    kinds = [KINDS.get(name, name) for name in named[0].split(" | ") if name != "null"] if any(named) else [problem]
+        return f"{lacking} lacks {', '.join(missing or named)}. Received: {toml(sorted(received))}"
     bound = re.search(r"` ([<>]=?) (\S+)$", problem)
     if bound and type(received) in (int, float):
-        limit = bound[2].removesuffix(".0")
-        return f"{where} must be {BOUNDS[bound[1]]} {limit}. Received: {received!r}"
-    if named == ["object"] or kinds == ["a table of keys and values"]:
-        return f"{f'[{where}]' if where else 'the recipe'} must be a table of keys and values. Received: {received!r}"
-    return f"{where} must be {' or '.join(dict.fromkeys(kinds))}. Received: {received!r}"
+        wanted = f"{BOUNDS[bound[1]]} {bound[2].removesuffix('.0')}"
+    elif keys == ["model", "network"]:
+        wanted = _one_of(networks.NAMES)
+    elif problem.startswith(("Expected", "Invalid")):
+        wanted = " or ".join(dict.fromkeys(_wanted(one, where) for one in _kinds(kind, keys, values))) or problem
+    else:
+        wanted = problem
+    if wanted == TABLE:
+        where = f"[{where}]" if where else "the recipe"
+    whole = KINDS[int] in wanted and type(received) is float and received.is_integer()
+    return f"{where} must be {wanted}{f', as in {received:.0f}' if whole else ''}. Received: {toml(received)}"
+
+
+def _wanted(kind: Any, where: str) -> str:
+    """What a key takes, in words, of one of its types."""
+    if get_origin(kind) is Literal:
+        return _one_of(get_args(kind))
+    if get_origin(kind) is tuple:
+        choices = get_args(get_args(kind)[0])
+        return f"a list of {', '.join(map(toml, choices))}, as in --set '{where}={toml(choices[:1])}'"
+    if (get_origin(kind) or kind) is Ramp:
+        return "a ramp, { from = ..., to = ... }"
+    return TABLE if _is_struct(kind) else KINDS[kind]
+
+
+def _one_of(choices: Sequence[Any]) -> str:
+    return f"{'one of ' if len(choices) > 1 else ''}{', '.join(map(toml, choices))}"
 
 
 def _at(values: Any, keys: list[str]) -> Any:
@@ -125,7 +140,8 @@ def _kinds(kind: Any, keys: list[str], values: dict[str, Any]) -> list[Any]:
             hints = get_type_hints(get_origin(struct) or struct, include_extras=True)
             names = dict(zip(_encoded(struct), (get_origin(struct) or struct).__struct_fields__, strict=True))
             if names.get(key) in hints:
-                kinds += _alternatives(hints[names[key]])
+                hint = hints[names[key]]  # a ramp's is a variable, of which the ramp says what it stands for
+                kinds += _alternatives(get_args(struct)[0] if isinstance(hint, TypeVar) else hint)
     return kinds
 
 
@@ -158,14 +174,3 @@ def _encoded(struct: Any) -> tuple[str, ...]:
 
 def _required(struct: Any) -> list[str]:
     return [item.encode_name for item in msgspec.structs.fields(get_origin(struct) or struct) if item.required]
-
-
-def _choices(kind: Any, keys: list[str], values: dict[str, Any]) -> list[Any]:
-    """The values that a key may have, if it is one of a few."""
-    if keys[-1:] == ["network"]:
-        return list(networks.NAMES)
-    kinds = _kinds(kind, keys, values)
-    kinds = [get_args(item)[0] if get_origin(item) is tuple else item for item in kinds]
-    if not kinds or any(get_origin(item) is not Literal for item in kinds):
-        return []
-    return [choice for item in kinds for choice in get_args(item)]

@@ -22,6 +22,7 @@ from zoo.networks.parts.network import Model
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Count, NotNegative, Positive, Ramp, Share, Whole, largest, times
 from zoo.recipe.reading import convert, nearest, upgraded
+from zoo.recipe.writing import toml
 
 RECIPES = Path(__file__).parent / "recipes"
 if not RECIPES.is_dir():  # a source checkout; in the wheel the recipes lie inside the package
@@ -256,7 +257,7 @@ def difference(old: Recipe, new: Recipe) -> list[str]:
     """
     a, b = _flatten(old.to_dict()), _flatten(new.to_dict())
     return [
-        f"{key}: {a.get(key)!r} -> {b.get(key)!r}"
+        f"{key}: {toml(a[key]) if key in a else 'absent'} -> {toml(b[key]) if key in b else 'absent'}"
         for key in sorted(a | b)
         if a.get(key) != b.get(key) and ((key in a and key in b) or a.get(key) or b.get(key))
     ]
@@ -278,7 +279,7 @@ def _override(values: dict, overrides: dict[str, Any]) -> dict:
         for name in tables:
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
-                raise ZooError(f"{name!r} in the override {key!r} is a value, not a table. Received: {table!r}")
+                raise ZooError(f"{name!r} in the override {key!r} is a value, not a table. Received: {toml(table)}")
         table[last] = value
     if overrides.get("model.network") in networks.NAMES and isinstance(values.get("model"), dict):
         own = {"network", *networks.configs()[overrides["model.network"]].__struct_fields__}
@@ -301,25 +302,25 @@ def _check(recipe: Recipe) -> None:
         (
             not re.fullmatch(r"[^/\\\x00-\x1f]{1,200}", recipe.name) or recipe.name in (".", ".."),
             "name is the name of a folder, without slashes",
-            repr(recipe.name),
+            toml(recipe.name),
         ),
         (
             size not in network.resolutions,
             f"{network.title} builds at {', '.join(map(str, network.resolutions))} pixels; set data.resolution to one",
             size,
         ),
-        (bool(model.problem(size)), model.problem(size), f"{model.network!r} at {size}"),
+        (bool(model.problem(size)), model.problem(size), f"{toml(model.network)} at {size}"),
         (model.classes == 1, "one class is none: a model with a label needs at least 2; set model.classes to 0", 1),
         (
             recipe.data.balanced and not model.classes,
             'data.balanced draws classes evenly, which only a model with classes does; set model.classes = "auto"',
-            "balanced=true, classes=0",
+            "balanced = true, classes = 0",
         ),
         (
             network.d_batch_norm and bool(largest(loss.gradient_penalty) or largest(loss.r1) or largest(loss.r2)),
             f"{network.title}'s discriminator has batch normalisation, for which a penalty on each image's gradient "
             "is not defined (Gulrajani 2017, section 4); set the penalty to 0 or take another network",
-            f"gradient_penalty={loss.gradient_penalty}, r1={loss.r1}, r2={loss.r2}",
+            f"gradient_penalty = {toml(loss.gradient_penalty)}, r1 = {toml(loss.r1)}, r2 = {toml(loss.r2)}",
         ),
         (
             (schedule.d_period > 0) != (schedule.g_period > 0),
@@ -334,23 +335,23 @@ def _check(recipe: Recipe) -> None:
         (
             not all(largest(adam.learning_rate) > 0 for adam in (recipe.optimizer.d, recipe.optimizer.g)),
             "a learning rate is above 0 somewhere in the run",
-            f"{recipe.optimizer.d.learning_rate} and {recipe.optimizer.g.learning_rate}",
+            f"{toml(recipe.optimizer.d.learning_rate)} and {toml(recipe.optimizer.g.learning_rate)}",
         ),
         (
             augment.ada and loss.facts.decision is None,
             "augment.ada is steered by sign D(real), which has no meaning for this loss; use augment.diffaugment, or "
             "augment.ada_p for a probability that does not adapt",
-            repr(loss.name),
+            toml(loss.name),
         ),
         (
             augment.ada and largest(augment.ada_p) > 0,
             "augment.ada adapts the probability that augment.ada_p sets; choose one",
-            f"ada=true, ada_p={augment.ada_p}",
+            f"ada = true, ada_p = {toml(augment.ada_p)}",
         ),
         (
             augment.transforms and bool(augment.diffaugment),
             "augment.ada and augment.diffaugment do the same work; choose one",
-            f"ada={augment.ada}, ada_p={augment.ada_p}, diffaugment={list(augment.diffaugment)}",
+            f"ada = {toml(augment.ada)}, ada_p = {toml(augment.ada_p)}, diffaugment = {toml(augment.diffaugment)}",
         ),
         (
             schedule.d_period > 0 and (augment.ada or schedule.wait_above > 0),
@@ -366,7 +367,7 @@ def _check(recipe: Recipe) -> None:
             loss.facts.lipschitz and not largest(loss.gradient_penalty) and not network.d_lipschitz,
             f"the loss {loss.name} needs a Lipschitz critic (Arjovsky 2017): set loss.gradient_penalty, 10 in "
             "Gulrajani 2017, with a network whose D has no batch normalisation",
-            f"{model.network!r} without a penalty",
+            f"{toml(model.network)} without a penalty",
         ),
     ):
         if wrong:

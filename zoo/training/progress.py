@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from tqdm import tqdm
 
+from zoo.files.progress import duration, moves, width
 from zoo.recipe import Recipe
 
 logger = logging.getLogger("ganzoo")
@@ -22,7 +22,7 @@ class Progress:
         self._recipe, self._shown = recipe, shown
         self._images_per_step = recipe.schedule.images_per_step
         self._total = recipe.schedule.steps * self._images_per_step
-        self._moves = shown and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        self._moves = shown and moves()
         self._numbers = ""
         self._bar = tqdm(
             total=self._total,
@@ -32,8 +32,8 @@ class Progress:
             desc=f"{recipe.name}: ",
             disable=not self._moves,
             mininterval=1.0,
-            dynamic_ncols=True,
             bar_format=LINE,
+            **width(),
         )
 
     def __enter__(self) -> Progress:
@@ -85,13 +85,3 @@ def losses(numbers: dict[str, float]) -> str:
     elif "d_real" in numbers:
         parts.append(f"critic gap {numbers['d_real'] - numbers['d_fake']:.2f}")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in the two largest units: "2 h 5 min"."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((i for i, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from keras import ops
 
 from zoo import backend, data, networks
 from zoo.networks.parts import inputs
+from zoo.networks.parts.lazy import ops
 from zoo.step import augment
 from zoo.step.gan import GAN
 from zoo.watch import looks

@@ -14,6 +14,7 @@ import jinja2
 from PIL import Image
 
 from zoo.files import plotting
+from zoo.recipe import toml
 from zoo.watch.diagnosis import Diagnosis
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import remedy
@@ -73,7 +74,7 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
     """What a finding rests on, and what to do, in sentences."""
     rule, cure = finding.rule, remedy(finding, diagnosis.recipe)
     end = "It lasts to the end of the log." if finding.lasting else "It was over by the end of the log."
-    changed = "".join(f" Set {key} = {value!r}." for key, value in cure.changes.items())
+    changed = "".join(f" Set {key} = {toml(value)}." for key, value in cure.changes.items())
     return [
         f"When: first seen at step {finding.first_step:,}, established at step {finding.step:,}. {end}",
         f"Evidence: {rule.signal} was {finding.value:.4g}; the threshold is {rule.side} {rule.threshold:g}, "

@@ -17,6 +17,10 @@ from zoo.files.errors import ZooError
 MEANINGFUL = 1_000
 
 
+class MostlyCopies(ZooError):
+    """Real images are copies of each other, so that balls around them are empty."""
+
+
 class NeighbourScores(NamedTuple):
     precision: float  # share of generated images inside some ball of a real image
     recall: float  # share of real images inside some ball of a generated image
@@ -37,8 +41,8 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
         density_k: the same for density and coverage; 5 in the paper.
 
     Raises:
-        ZooError: too few images for k, different widths, values that are not finite, real images that are
-            mostly duplicates.
+        ZooError: too few images for k, different widths, values that are not finite; `MostlyCopies`, of which it is one
+            kind, for real images that are mostly duplicates.
 
     Warns:
         UserWarning: fewer than 1,000 images; generated images that are all equal.
@@ -46,18 +50,18 @@ def neighbour_scores(real: np.ndarray, fake: np.ndarray, precision_k: int = 3, d
     checks.at_least_one(precision_k=precision_k, density_k=density_k)
     most = max(precision_k, density_k)
     real, fake = checks.pair(real, fake, least=most + 1)
+    real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
+    fewest = min(precision_k, density_k)
+    if not np.median(real_squared[:, fewest - 1]):
+        raise MostlyCopies(
+            f"half of the real images or more have {fewest} exact copies in these features, so that balls "
+            "around them are empty: remove duplicates, or take another extractor. "
+            f"Received: {len(real):,} real images"
+        )
     if min(len(real), len(fake)) < MEANINGFUL:
         checks.warn(
             f"precision, recall, density and coverage mean little with {min(len(real), len(fake)):,} images: "
             f"take at least {MEANINGFUL:,}"
-        )
-    real_squared, fake_squared = nearest_squared(real, k=most)[0], nearest_squared(fake, k=most)[0]
-    fewest = min(precision_k, density_k)
-    if not np.median(real_squared[:, fewest - 1]):
-        raise ZooError(
-            f"half of the real images or more have {fewest} exact copies in these features, so that balls "
-            "around them are empty: remove duplicates, or take another extractor. "
-            f"Received: {len(real):,} real images"
         )
     if not fake_squared.any():
         checks.warn(f"each generated image has {most} exact copies or more, as after a collapse: recall is 0")

@@ -28,25 +28,23 @@ class Value(NamedTuple):
     has_ratio: bool = True  # whether value / floor means something; not where the floor is 0 up to its error
 
 
-def scores(real, fake, frechet_name: str, balls: NeighbourScores) -> list[Value]:
+def scores(real, fake, frechet_name: str, balls: NeighbourScores | None) -> list[Value]:
     """Frechet and kernel distance, precision, recall, density, coverage, Inception Score.
 
     Args:
         real, fake: (features [N, D], logits [N, K]).
         frechet_name: "FID" with the network that FID is defined on, otherwise "FD-" and the extractor; the kernel
             distance and the Inception Score are named after it.
-        balls: what `neighbour_scores` says of the same features.
+        balls: what `neighbour_scores` says of the same features; None leaves its scores out.
     """
     suffix = frechet_name.removeprefix("FID").removeprefix("FD")
     size = min(SETTINGS["kernel_subset_size"], len(real.features), len(fake.features))
     subsets = 1 if size == len(real.features) == len(fake.features) else SETTINGS["kernel_subsets"]
     kernel, kernel_error = kernel_distance(real.features, fake.features, subsets, size)
+    named = ("precision", "recall", "density", "coverage") if balls else ()
     return [
         Value(frechet_name, frechet_distance(real.features, fake.features), "lower"),
         Value(f"KID{suffix}", kernel, "lower", kernel_error, has_ratio=False),
-        Value("precision", balls.precision, "higher"),
-        Value("recall", balls.recall, "higher"),
-        Value("density", balls.density, "higher"),
-        Value("coverage", balls.coverage, "higher"),
+        *(Value(name, getattr(balls, name), "higher") for name in named),
         Value(f"IS{suffix}", inception_score(fake.logits, SETTINGS["inception_score_splits"])[0], "higher"),
     ]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
-from keras import ops
 
 from zoo import backend
+from zoo.networks.parts.lazy import keras, ops
 
 
 class Initializers:

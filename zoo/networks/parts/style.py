@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import keras
-from keras import layers, ops
-
 from zoo.networks.parts.layers import ConvPool2D, UpConv2D
+from zoo.networks.parts.lazy import keras, layers, ops
 
 register = keras.saving.register_keras_serializable(package="zoo")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jinja2
 
+from zoo.files.shell import command
 from zoo.publish.card.facts import PUBLISHED, Facts, decode, read
 from zoo.publish.card.header import header
 from zoo.publish.card.wording import FILTERS, escaped, flowed
@@ -25,6 +26,7 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters |= FILTERS
+TEMPLATES.globals["command"] = command
 
 
 def render(facts: Facts, handle: str, pictures: str = "") -> str:

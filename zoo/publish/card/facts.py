@@ -14,6 +14,7 @@ from zoo.evaluation import results
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
 from zoo.files.errors import ZooError
+from zoo.files.shell import command
 from zoo.publish.card.wording import plain
 from zoo.recipe import Recipe
 
@@ -144,23 +145,23 @@ def read(folder: Path) -> Facts:
             weights.
     """
     opened = checkpoint.open_checkpoint(folder)
-    contents = {file: opened.content(file) for file in KINDS if file in opened.info["files"]}
-    facts = decode(opened.info, opened.recipe, contents)
+    documents = {file: opened.document(file) for file in KINDS if file in opened.info["files"]}
+    facts = decode(opened.info, opened.recipe, documents)
     weights = opened.info["files"].get("generator.safetensors", {}).get("sha256")
     for file, of in (
         ("evaluation.json", facts.evaluation and facts.evaluation.generated.generator_sha256),
         ("evidence.json", facts.evidence and facts.evidence.checkpoint.generator_sha256),
     ):
-        if file in contents and of != weights:
+        if file in documents and of != weights:
             raise ZooError(
-                f"{file} was measured of other weights; measure again with `ganzoo card {folder} "
-                f"--measure`. Received: {str(folder)!r}"
+                f"{file} was measured of other weights; measure again with: "
+                f"{command('ganzoo', 'card', folder, '--measure')}. Received: {str(folder)!r}"
             )
     return facts
 
 
-def decode(info: dict[str, Any], recipe: Recipe, contents: dict[str, bytes]) -> Facts:
-    """The facts from the content of ganzoo.json and of the evidence's files.
+def decode(info: dict[str, Any], recipe: Recipe, documents: dict[str, dict[str, Any]]) -> Facts:
+    """The facts from what ganzoo.json and the evidence's files hold.
 
     Raises:
         ZooError: one of them has another form than this version writes; the message names it.
@@ -169,5 +170,5 @@ def decode(info: dict[str, Any], recipe: Recipe, contents: dict[str, bytes]) -> 
         known = msgspec.convert(info, Info)
     except msgspec.ValidationError as error:
         raise ZooError(f"ganzoo.json has another form than this version writes. Received: {error}") from None
-    decoded = {file: results.decode(contents[file], kind, file) for file, kind in KINDS.items() if file in contents}
+    decoded = {file: results.decode(documents[file], kind, file) for file, kind in KINDS.items() if file in documents}
     return Facts(known, recipe, decoded.get("evaluation.json"), decoded.get("evidence.json"))

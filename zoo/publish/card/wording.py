@@ -51,6 +51,12 @@ def plain(text: Any) -> str:
     return re.sub(r"[<>|`\[\]*\\]", "", kept)[:200]
 
 
+def code(command: str) -> Markup:
+    """A command out of a file as code, whole but for what would end the code, or a cell of a table."""
+    kept = "".join(character if character.isprintable() else " " for character in command)
+    return Markup(f"`{re.sub('[<>|`]', '', kept)[:2_000]}`")
+
+
 def linked(paper: str) -> Markup:
     """A paper, with a link to each arXiv number in it."""
     return Markup(re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", plain(paper)))
@@ -85,5 +91,5 @@ def flowed(markdown: str) -> str:
 
 FILTERS = {
     filter.__name__: filter
-    for filter in (number, measured, rough, percent, thousands, signed, plain, linked, of_power, cells, flat)
+    for filter in (number, measured, rough, percent, thousands, signed, plain, code, linked, of_power, cells, flat)
 }

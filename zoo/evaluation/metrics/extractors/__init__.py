@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+import zoo.backend  # noqa: F401 - before Keras, and says what is wrong where Keras cannot be imported
 from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 from zoo.recipe import nearest

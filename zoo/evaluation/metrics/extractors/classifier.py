@@ -75,14 +75,16 @@ class Classifier:
 def network(shape: tuple[int, ...], classes: int) -> keras.Model:
     """Three convolutions with pooling; the logits are linear in the features."""
     x = images = keras.Input(shape, dtype="uint8")
-    x = layers.Rescaling(1 / 127.5, -1.0, name="scale")(x)
+    x = layers.Rescaling(1 / 127.5, -1.0, name="scale", dtype="float32")(x)
     for width in WIDTHS:
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv_{width}")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"norm_{width}")(x)
-        x = layers.MaxPooling2D(name=f"pool_{width}")(layers.ReLU(name=f"relu_{width}")(x))
-    x = layers.Dropout(0.3, seed=0, name="dropout")(layers.Flatten(name="flatten")(x))
-    features = layers.Dense(WIDTHS[-1], activation="relu", name="features")(x)
-    logits = layers.Dense(classes, name="logits")(features)
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv_{width}", dtype="float32")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm_{width}", dtype="float32")(x)
+        x = layers.ReLU(name=f"relu_{width}", dtype="float32")(x)
+        x = layers.MaxPooling2D(name=f"pool_{width}", dtype="float32")(x)
+    x = layers.Flatten(name="flatten", dtype="float32")(x)
+    x = layers.Dropout(0.3, seed=0, name="dropout", dtype="float32")(x)
+    features = layers.Dense(WIDTHS[-1], activation="relu", name="features", dtype="float32")(x)
+    logits = layers.Dense(classes, name="logits", dtype="float32")(features)
     return keras.Model(images, {"features": features, "logits": logits})
 
 

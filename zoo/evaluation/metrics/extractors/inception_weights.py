@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from safetensors.numpy import load as parse_safetensors
 
 from zoo.checkpoints import guard, huggingface
 from zoo.files.errors import ZooError
+
+logger = logging.getLogger("ganzoo")
 
 REPOSITORY = "nikhilr01/sen-bridge-weights"  # pytorch-fid's conversion of inception-2015-12-05; Apache-2.0
 FILE = "fid_inception.safetensors"
@@ -58,7 +61,8 @@ def fetch(again: bool = False) -> Path:
             return Path(hf_hub_download(REPOSITORY, FILE, local_files_only=True))
     try:
         with huggingface.explained(huggingface.Address(REPOSITORY)), guard.guarded(receive=MOST_BYTES):
-            get_hf_file_metadata(hf_hub_url(REPOSITORY, FILE))  # offline, the download would try for 24 seconds
+            told = get_hf_file_metadata(hf_hub_url(REPOSITORY, FILE))  # offline, the download would try for 24 seconds
+            logger.info(f"fetching {FILE} from the Hub, {(told.size or 0) / 1e6:,.1f} MB")
             return Path(hf_hub_download(REPOSITORY, FILE, force_download=again, **huggingface.CLIENT))
     except ValueError as error:
         raise ZooError(
