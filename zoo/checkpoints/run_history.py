@@ -40,8 +40,8 @@ def _machines(entries: list[dict]) -> list[dict]:
 
 
 def _seconds(entries: list[dict]) -> dict[str, float]:
-    """For each machine, as JSON: an entry with a rate speaks of the images since the one before, on the machine that was
-    named last."""
+    """For each machine, as JSON. An entry with a rate speaks of the images since the one before, on the machine
+    that was named last."""
     spent: dict[str, float] = {}
     machine, before = "{}", 0
     for entry in entries:

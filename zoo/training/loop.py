@@ -103,8 +103,13 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, re
     return run
 
 
-def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> str:
-    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK."""
+def attempt(
+    recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False, shown: bool = True
+) -> str:
+    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK.
+
+    `shown`: whether its progress is.
+    """
     gan, latest = GAN(recipe.slower(run.rollbacks())), run.beginning(recipe)
     if latest:
         restore(gan, latest, store)
@@ -113,7 +118,7 @@ def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, res
         start_from(gan, resolve.resolve(recipe.start), store)
     first, recorder = int(np.asarray(gan.step)), None
     with contextlib.ExitStack() as held:
-        progress = held.enter_context(Progress(recipe, first, backend.is_chief()))
+        progress = held.enter_context(Progress(recipe, first, shown and backend.is_chief()))
         if backend.is_chief():  # data, networks and start are there: from here on, something is written
             held.enter_context(run.locked())
             run.start(recipe, resume)
@@ -203,7 +208,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
                 progress.report(done, numbers, recorder.alarms)
             if recorder and saving:
                 recorder.checkpoint(done, hurry=bool(stopping.signal))
-            if recorder and recipe.watch != "warn":
+            if recorder and (stopping.strict or recipe.watch != "warn"):
                 recorder.require_healthy()
             if recorder and saving:
                 last = stopping.saved(done) or last

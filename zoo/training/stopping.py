@@ -12,7 +12,10 @@ class Stopping:
 
     Attributes:
         signal: the number of the signal that has come, else 0.
+        strict: whether a run that fails ends, even if its recipe only warns.
     """
+
+    strict = False
 
     def __init__(self, seconds: float | None = None) -> None:
         """`seconds`: how long there is from now on; None: without end."""
