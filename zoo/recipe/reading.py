@@ -131,6 +131,8 @@ def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
         return f"{where} must be {BOUNDS[bound[1]]} {limit}. Received: {received!r}"
     if named == ["object"] or kinds == ["a table of keys and values"]:
         return f"{f'[{where}]' if where else 'the recipe'} must be a table of keys and values. Received: {received!r}"
+    if "a number" in kinds:
+        kinds = [kind for kind in kinds if kind != "a whole number"]
     return f"{where} must be {' or '.join(dict.fromkeys(kinds))}. Received: {received!r}"
 
 

@@ -22,15 +22,19 @@ TABLE, BEST, REPORT = "trials.csv", "best.toml", "report.html"
 
 
 def write(study: Study, found: Results) -> None:
-    """Renews the table, the report, best.toml and the link `best`; deletes the checkpoints of losers."""
+    """Renews the table, best.toml and the link `best`; deletes the checkpoints of losers."""
     table(study, found, study.folder / TABLE)
     if found.best:
         with replacing(study.folder / BEST) as temporary:
             temporary.write_text(best_recipe(study, found), encoding="utf-8")
         _link(study.folder / "best", Path("trials") / f"{found.best.number:04d}")
+    tidy(study.folder, found)
+
+
+def write_report(study: Study, found: Results) -> None:
+    """Renews the report, which takes a second."""
     with replacing(study.folder / REPORT) as temporary:
         temporary.write_text(report.page(study, found), encoding="utf-8")
-    tidy(study.folder, found)
 
 
 def best_recipe(study: Study, found: Results) -> str:

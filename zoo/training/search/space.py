@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,13 @@ class Space:
         return bool(each.times) and each.low is None and each.choices is None
 
     def _rounded(self, key: str, value: Any) -> Any:
+        mine = value_of(self.recipe, key)
         if type(value) not in (int, float):
             return value
-        if type(value_of(self.recipe, key)) is int:
+        if type(mine) is int:
             return round(value)
+        if mine and math.isclose(value, mine, rel_tol=1e-9):  # the recipe itself, whatever its digits
+            return mine
         return float(f"{value:.3g}")
 
     def _require_values(self) -> None:
@@ -279,5 +283,8 @@ def _shaped(recipe: Recipe, key: str, value: Any) -> Any:
         number = getattr(number, name, None)
     if not hasattr(number, "shape") or type(value) not in (int, float) or not largest(number):
         return value
-    factor = value / largest(number)
-    return msgspec.to_builtins(number) | {"from": number.start * factor, "to": number.to * factor}
+    ends = {"from": number.start, "to": number.to}
+    most = largest(number)
+    return msgspec.to_builtins(number) | {
+        name: value if end == most else float(f"{value * end / most:.6g}") for name, end in ends.items()
+    }

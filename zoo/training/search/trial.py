@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ from zoo import data
 from zoo.checkpoints import run_history
 from zoo.checkpoints.kept import step_of
 from zoo.checkpoints.run import Run
+from zoo.files.errors import ZooError
 from zoo.training.finite import NonFinite
 from zoo.training.loop import DONE, attempt
 from zoo.training.search.plan import Plan
@@ -26,6 +26,7 @@ class Marks(Stopping):
     """Ends a run at the last mark, or at one where `judge` says so; else as any run is ended.
 
     Attributes:
+        first: the step to go on from.
         reached: how many marks are behind.
         over: whether the trial has ended, and not only this process's work on it.
     """
@@ -37,12 +38,16 @@ class Marks(Stopping):
         super().__init__(seconds)
         self._plan, self._trial, self._repeats, self._run = plan, claimed.trial, claimed.repeats, run
         self._images_per_step = claimed.recipe.schedule.images_per_step
-        latest = run.intact()
-        self.first = step_of(latest) if latest else 0
-        self._seconds_before = run_history.seconds([entry for entry in run.entries() if entry["step"] <= self.first])
         self.reached = len([name for name in claimed.trial.user_attrs if name.startswith("mark ")])
-        self.images, self.seconds = 0, 0.0
         self.over = self.reached == len(plan.marks) or "why" in claimed.trial.user_attrs
+        self.images, self.seconds, self.first, self._seconds_before = 0, 0.0, 0, 0.0
+
+    def begin(self) -> None:
+        """Takes up the run where it is; ZooError if none of its checkpoints is intact."""
+        latest = self._run.intact()
+        self.first = step_of(latest) if latest else 0
+        entries = [entry for entry in self._run.entries() if entry["step"] <= self.first]
+        self._seconds_before = run_history.seconds(entries)
 
     def wants(self, step: int, seconds: float) -> bool:
         self.images, self.seconds = step * self._images_per_step, self._seconds_before + seconds
@@ -56,6 +61,15 @@ class Marks(Stopping):
         if entry and self.wants(step, self.seconds - self._seconds_before):
             self.mark(entry)
         return self.over
+
+    def end(self) -> str:
+        """Where the recipe is shorter than the time of a trial: the last numbers count. Why not, if there are none."""
+        last = next((entry for entry in reversed(self._run.entries()) if "kid" in entry), None)
+        if not last:
+            return "it was stopped in its last step, before it was measured"
+        self.reached = len(self._plan.marks) - 1
+        self.mark(last)
+        return ""
 
     def mark(self, entry: dict[str, Any]) -> None:
         """Records what was measured, and judges it."""
@@ -79,39 +93,39 @@ def run(study: Study, claimed: Claimed, store: data.Store, seconds: float | None
         The marks, which say whether it is over.
     """
     trial, place = claimed.trial, Run(folder_of(study.folder, claimed.number))
-    marks, why = Marks(study.plan, claimed, place, seconds), None
-    starts = [*trial.user_attrs.get("starts", []), marks.first]
-    trial.set_user_attr("starts", starts)
-    if marks.over:  # its process ended before it could record the end
-        pass
-    elif starts.count(marks.first) > STARTS:
-        why = f"its process ended {STARTS} times at step {marks.first:,}; perhaps {NO_MEMORY}"
-    else:
-        try:
-            ended = attempt(claimed.recipe, place, store, marks, shown=False)
-            if ended == DONE and not marks.over:
-                last = next((entry for entry in reversed(place.entries()) if "kid" in entry), None)
-                if last:  # the recipe is shorter than the time of a trial
-                    marks.reached = len(study.plan.marks) - 1
-                    marks.mark(last)
-                else:
-                    why = "it was stopped in its last step, before it was measured"
-        except (Failing, NonFinite) as failure:
-            why = str(failure.findings[0]) if isinstance(failure, Failing) else f"non_finite: {failure}"
-        except Exception as error:
-            if not _out_of_memory(error):
-                raise
-            why = NO_MEMORY
-        finally:
-            keras.backend.clear_session()
-            gc.collect()
-    if why:
-        trial.set_user_attr("why", why)
-        marks.over = True
+    marks = Marks(study.plan, claimed, place, seconds)
+    if not marks.over:  # else its process ended before it could record the end
+        why = _train(claimed, place, store, marks)
+        if why:
+            trial.set_user_attr("why", why)
+            marks.over = True
     if marks.over:
         with study.locked():
             study.end(trial, None if "why" in trial.user_attrs else _values(study.plan, trial))
     return marks
+
+
+def _train(claimed: Claimed, place: Run, store: data.Store, marks: Marks) -> str:
+    """Why the trial fails; nothing if it does not."""
+    try:
+        marks.begin()
+    except ZooError as error:  # all of its checkpoints are damaged
+        return str(error)
+    starts = [*claimed.trial.user_attrs.get("starts", []), marks.first]
+    claimed.trial.set_user_attr("starts", starts)
+    if starts.count(marks.first) > STARTS:
+        return f"its process ended {STARTS} times at step {marks.first:,}; perhaps {NO_MEMORY}"
+    try:
+        ended = attempt(claimed.recipe, place, store, marks, shown=False)
+        return "" if marks.over or ended != DONE else marks.end()
+    except (Failing, NonFinite) as failure:
+        return str(failure.findings[0]) if isinstance(failure, Failing) else f"non_finite: {failure}"
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        return NO_MEMORY
+    finally:
+        keras.backend.clear_session()  # which collects garbage too
 
 
 def _values(plan: Plan, trial: Any) -> list[float]:

@@ -20,6 +20,7 @@ from zoo.training.search.study import Claimed, Study
 logger = logging.getLogger("ganzoo")
 
 TRIALS = 40  # unless a number or a time is given
+REPORT_SHARE = 0.01  # of the time that the report may take
 PAUSE = 2.0  # seconds between looks at what other processes do
 
 
@@ -50,6 +51,7 @@ class Worker:
         self.study, self.store, self.overhead = study, store, 0.0
         self._wanted = trials if trials is not None else math.inf if seconds is not None else TRIALS
         self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._next_report = 0.0
         self._spent: list[float] = []  # seconds of each trial
         self._full: list[float] = [study.plan.seconds] if study.plan.seconds else []  # of whole ones
 
@@ -79,7 +81,7 @@ class Worker:
                 time.sleep(PAUSE)  # another process may leave finalists to run again
             else:
                 break
-        found = self._conclude()
+        found = self._conclude(last=True)
         if signal or self.remaining <= 0:
             why = "stopped" if signal else "the time is up: stopped"
             logger.info(f"{why}; go on with: {command('ganzoo', 'search', '--resume', self.study.folder)}")
@@ -111,11 +113,17 @@ class Worker:
             self._tell(claimed.number, self._conclude())
         return marks.signal
 
-    def _conclude(self) -> Results:
+    def _conclude(self, last: bool = False) -> Results:
+        """Writes what is known by now; before the end the report only as often as REPORT_SHARE allows."""
         begun = time.monotonic()
         with self.study.locked():
             found = results(self.study)
             outcome.write(self.study, found)
+            written = time.monotonic()
+            if last or written > self._next_report:
+                outcome.write_report(self.study, found)
+                ended = time.monotonic()
+                self._next_report = ended + (ended - written) / REPORT_SHARE
         self.overhead += time.monotonic() - begun
         return found
 
