@@ -32,19 +32,17 @@ class Search:
         path: the folder; best.toml, trials.csv and report.html are in it.
         results: a row for each trial; `results.best` is the best one.
         stopped_by: the number of the signal that ended the search early in this process, else 0.
+        overhead: seconds that this process spent beside trials, on what comes next and on the outcome.
     """
 
     path: Path
     results: Results
     stopped_by: int = 0
+    overhead: float = 0.0
 
 
 class Worker:
-    """Trains trials of a study.
-
-    Attributes:
-        overhead: seconds that this process spent beside trials: on what comes next, and on the outcome.
-    """
+    """Trains trials of a study."""
 
     def __init__(self, study: Study, store: Store, trials: int | None, seconds: float | None) -> None:
         """`trials`: how many there are in the end, by all processes; `seconds`: for this process."""
@@ -86,7 +84,7 @@ class Worker:
             why = "stopped" if signal else "the time is up: stopped"
             logger.info(f"{why}; go on with: {command('ganzoo', 'search', '--resume', self.study.folder)}")
         self._require_survivor(found)
-        return Search(self.study.folder, found, signal)
+        return Search(self.study.folder, found, signal, self.overhead)
 
     def _next(self, found: Results) -> Claimed | None:
         """What another process left, or a new trial; when all have ended, a finalist again."""
