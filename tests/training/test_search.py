@@ -369,6 +369,13 @@ def test_the_error_is_that_of_the_measurement_or_of_the_seeds():
     assert "the first is better by 100.0 times the error" in two.verdict
 
 
+def test_classes_are_those_of_the_images(recipe, rate_alone, images, tmp_path, trained):
+    conditional = recipe.replace(**{"model.classes": "auto"})
+    found = zoo.search(conditional, tmp_path / "s", trials=1, trial_images=720, space=rate_alone, finalists=0)
+    assert zoo.load_recipe(found.path / "best.toml").model.classes == 3
+    zoo.search(conditional, tmp_path / "s", trials=2, trial_images=720, space=rate_alone, finalists=0)
+
+
 # Going on
 
 

@@ -13,6 +13,7 @@ from zoo.data import Store
 from zoo.files.atomic import require_new_folder
 from zoo.files.errors import ZooError
 from zoo.recipe import LEAST_KID_IMAGES, Recipe
+from zoo.training.classes import with_classes
 from zoo.training.loop import check_devices, prepared
 from zoo.training.search import plan
 from zoo.training.search.plan import Plan
@@ -137,6 +138,7 @@ def _beginning(
         require_new_folder(folder)
     store = prepared(base, data_dir)
     _require_images(base, store)
+    base = with_classes(base, store)
     made = plan.made(fingerprint=store.fingerprint, recipe=base.to_dict(), search=found.to_dict(), **more)
     if there:
         old = plan.load(folder)

@@ -26,6 +26,7 @@ NOT_SEARCHED = {
     "watch": "a trial that fails is ended",
     "start": "give it with --set",
     "schedule.images": "it is the same for all trials",
+    "model.classes": "it is that of the images",
     "model.network": "each network has keys of its own; search another recipe instead",
 }
 

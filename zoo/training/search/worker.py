@@ -14,7 +14,7 @@ from zoo.files.errors import ZooError
 from zoo.files.shell import command
 from zoo.training.progress import duration
 from zoo.training.search import outcome, trial
-from zoo.training.search.results import DONE, RUNNING, Results, Row, results
+from zoo.training.search.results import DONE, PRUNED, RUNNING, Results, Row, results
 from zoo.training.search.study import Claimed, Study
 
 logger = logging.getLogger("ganzoo")
@@ -130,12 +130,12 @@ class Worker:
         row = found.rows[number]
         what = f"trial {number}" if row.repeats is None else f"trial {row.repeats} with another seed"
         kid = f"KID {row.last['kid']:.4f}" if row.marks else "not measured"
-        why = f", {row.why}" if row.why else ""
+        came = row.why if row.state == PRUNED and not row.failed else ", ".join(filter(None, (kid, row.why)))
         parts = [f"{count} {state}" for state, count in found.counts.items()]
         if found.best:
             parts.append(f"best KID {found.best.kid:.4f} ± {found.best.error:.4f} (trial {found.best.number})")
         parts.append(f"{duration(self._left(found))} left")
-        logger.info(f"{what}: {row.state} after {row.last['images']:,} images, {kid}{why}; {', '.join(parts)}")
+        logger.info(f"{what}: {row.state} after {row.last['images']:,} images, {came}; {', '.join(parts)}")
 
     def _left(self, found: Results) -> float:
         """Seconds, of the search."""
