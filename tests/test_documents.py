@@ -75,7 +75,7 @@ def test_commands_are_understood(page, line):
                 assert value in parameter.type.choices
     subject = values.get("name") or values.get("recipe")
     if isinstance(subject, str) and re.fullmatch(r"[a-z0-9-]+", subject):
-        known = zoo.list_recipes() if name in ("train", "show") else zoo.list_checkpoints()
+        known = zoo.list_recipes() if name in ("train", "search", "show") else zoo.list_checkpoints()
         assert subject in known
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "load_recipe",
     "pull",
     "push",
+    "search",
     "train",
 ]
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # what editors and type checkers read
     from zoo.step.gan import GAN
     from zoo.training.finetuning import finetune
     from zoo.training.loop import train
+    from zoo.training.search.search import search
     from zoo.watch.diagnosis import diagnose
 else:  # what runs: the same imports, late
     _HOMES = {
@@ -68,6 +70,7 @@ else:  # what runs: the same imports, late
         "load_recipe": "zoo.recipe",
         "pull": "zoo.checkpoints.resolve",
         "push": "zoo.publish.push",
+        "search": "zoo.training.search.search",
         "train": "zoo.training.loop",
     }
     _NAMES_AT_HOME = {"list_recipes": "names", "load_recipe": "load"}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
-from zoo.checkpoints.run import Run, default_folder
+from zoo.checkpoints.run import Run, default_folder, folder_for
 from zoo.checkpoints.run_history import history
 from zoo.files.errors import ZooError
 
@@ -268,3 +269,14 @@ assert (run.recipe.paper, run.entries()[0]["non_finite"]) == ("\\u00fc", "\\u00f
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], env=environment, check=True)
     assert "ü" in (tmp_path / "run" / "recipe.toml").read_text("utf-8")
+
+
+def test_a_run_beside_the_file_of_a_recipe_is_where_it_trains(tmp_path):
+    file = tmp_path / "mine.toml"
+    assert folder_for(file, "mine") == Path("runs/mine"), "there is no run beside it"
+    (tmp_path / "trials" / "7").mkdir(parents=True)
+    (tmp_path / "mine").symlink_to("trials/7")
+    assert folder_for(file, "mine") == Path("runs/mine"), "a folder that is no run"
+    (tmp_path / "mine" / "recipe.toml").touch()
+    assert folder_for(file, "other") == tmp_path / "trials" / "7", "a link may lead elsewhere tomorrow"
+    assert folder_for("dcgan-64", "dcgan-64") == Path("runs/dcgan-64")

@@ -45,6 +45,17 @@ def default_folder(name: str) -> Path:
     return Path("runs") / name
 
 
+def folder_for(recipe: str | Path, name: str) -> Path:
+    """Where a recipe of that name, read from `recipe`, trains unless another folder is given.
+
+    A run `mine` that stands beside `mine.toml` goes on, as after a search; else it is the default folder.
+    """
+    beside = Path(recipe).with_suffix("")
+    if Path(recipe).suffix == ".toml" and (beside / "recipe.toml").is_file():
+        return beside.resolve()  # of a link, what it leads to now
+    return default_folder(name)
+
+
 class Run(Kept):
     """The folder of a run. Nothing is created until `start`.
 

@@ -29,17 +29,27 @@ def history(run: Run, images: int) -> dict[str, Any]:
     }
 
 
+def seconds(entries: list[dict]) -> float:
+    """Of training steps alone, in the lines of a log."""
+    return sum(_seconds(entries).values())
+
+
 def _machines(entries: list[dict]) -> list[dict]:
-    """An entry with a rate speaks of the images since the one before, on the machine that was named last."""
-    hours: dict[str, float] = {}
+    spent = _seconds(entries)
+    return [{**json.loads(machine), "hours": round(time / 3600, 3)} for machine, time in spent.items()]
+
+
+def _seconds(entries: list[dict]) -> dict[str, float]:
+    """For each machine, as JSON. An entry with a rate speaks of the images since the one before, on the machine
+    that was named last."""
+    spent: dict[str, float] = {}
     machine, before = "{}", 0
     for entry in entries:
         machine = json.dumps(entry["machine"]) if "machine" in entry else machine
         if entry.get("images_per_second"):
-            seconds = (entry["images"] - before) / entry["images_per_second"]
-            hours[machine] = hours.get(machine, 0.0) + seconds / 3600
+            spent[machine] = spent.get(machine, 0.0) + (entry["images"] - before) / entry["images_per_second"]
             before = entry["images"]
-    return [{**json.loads(machine), "hours": round(spent, 3)} for machine, spent in hours.items()]
+    return spent
 
 
 def _sum(machines: list[dict]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import zoo
-from zoo.cli import card, doctor, draw, evaluate, names, publish, train
+from zoo.cli import card, doctor, draw, evaluate, names, publish, search, train
 from zoo.cli.terminal import Group
 
 
@@ -32,6 +32,7 @@ for command in (
     draw.interpolate,
     train.train,
     train.finetune,
+    search.search,
     doctor.doctor,
     evaluate.evaluate,
     evaluate.compare,

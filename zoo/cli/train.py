@@ -38,7 +38,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
     ganzoo train stylegan-lite-cifar10 --dry-run
     """
     from zoo import recipe as recipes
-    from zoo.checkpoints.run import Run, default_folder
+    from zoo.checkpoints.run import Run, folder_for
 
     if bool(recipe) == bool(resume):
         raise click.UsageError("give either a RECIPE or --resume RUN.")
@@ -49,7 +49,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
         loaded, out = Run(resume).recipe.replace(**overrides), resume
     else:
         loaded = recipes.load(recipe, overrides)
-        out = out or str(default_folder(loaded.name))
+        out = out or str(folder_for(recipe, loaded.name))
     if dry_run:
         load_backend()
         _dry_run(loaded, strategy, data_dir)

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import backend, keras, layers, own
-from zoo.networks.parts.network import Facts, Model
+from zoo.networks.parts.network import BETA_1, Facts, Model
 
 
 def _as_sngan(model: Config, resolution: int) -> dict[str, Any]:
@@ -48,6 +48,7 @@ class Config(Model, frozen=True, kw_only=True, tag="dcgan"):
         beta_1=0.5,
         without_batch_norm=_as_sngan,
     )
+    space: ClassVar[dict[str, Any]] = BETA_1
 
     def widest(self, resolution: int) -> tuple[int, int]:
         return self.g_channels * resolution // 8, self.d_channels * resolution // 8

@@ -27,7 +27,7 @@ all classes share.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import keras, layers, own
@@ -45,6 +45,11 @@ class Config(Model, frozen=True, kw_only=True, tag="r3gan"):
     pyramid: bool = False  # half as wide wherever the image is twice as large
 
     facts: ClassVar[Facts] = Facts(title="R3GAN", paper="Huang 2024, arXiv:2501.05441", resolutions=(32, 64, 128, 256))
+    space: ClassVar[dict[str, Any]] = {
+        "loss.r2": {"times": "loss.r1"},
+        "model.g_channels": {"factors": [0.5, 1.0]},  # which the groups divide
+        "model.d_channels": {"factors": [0.5, 1.0]},
+    }
 
     def widths(self, width: int, resolution: int) -> list[int]:
         """The channels at 4, 8, ... pixels."""

@@ -13,17 +13,18 @@ Differs from the paper: the vector u of spectral normalisation moves once for ea
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zoo.networks.parts import resnet
 from zoo.networks.parts.lazy import keras, own
-from zoo.networks.parts.network import Facts
+from zoo.networks.parts.network import BETA_1, Facts
 
 
 class Config(resnet.ResNet, frozen=True, kw_only=True, tag="sngan"):
     """[model] of an SNGAN recipe."""
 
     facts: ClassVar[Facts] = Facts(title="SNGAN", paper="Miyato 2018, arXiv:1802.05957", d_lipschitz=True)
+    space: ClassVar[dict[str, Any]] = BETA_1 | {"schedule.d_steps": {"choices": [1, 2, 3, 5]}}
 
 
 generator = resnet.generator

@@ -30,7 +30,7 @@ length penalty.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
@@ -54,6 +54,10 @@ class Config(Model, frozen=True, kw_only=True, tag="stylegan-lite"):
         styles=True,
         plain_keras=False,
     )
+    space: ClassVar[dict[str, Any]] = {
+        "loss.r1": {"low": 0.05, "high": 10.0, "log": True},  # gamma follows the images: 0.05 to 50 in Karras 2020
+        "model.style_mixing": {"choices": [0.0, 0.9]},
+    }
 
     def widest(self, resolution: int) -> tuple[int, int]:
         return 8 * self.g_channels, 8 * self.d_channels

@@ -13,17 +13,18 @@ layer, as in the widely compared reimplementations. As in the paper, no layer of
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zoo.networks.parts import resnet
 from zoo.networks.parts.lazy import keras, layers, own
-from zoo.networks.parts.network import Facts
+from zoo.networks.parts.network import BETA_1, Facts
 
 
 class Config(resnet.ResNet, frozen=True, kw_only=True, tag="wgan-gp"):
     """[model] of a WGAN-GP recipe."""
 
     facts: ClassVar[Facts] = Facts(title="WGAN-GP", paper="Gulrajani 2017, arXiv:1704.00028")
+    space: ClassVar[dict[str, Any]] = BETA_1 | {"schedule.d_steps": {"choices": [1, 2, 3, 5]}}
 
 
 generator = resnet.generator

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 import types
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -18,9 +20,32 @@ from zoo.recipe.writing import toml
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 TABLE = "a table of keys and values"
 BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
+MOST_DOTS = 200  # in one line; the TOML reader's time and memory grow with the square of a key's dots
 OTHER_NETWORKS = {"mapping_layers": 0, "style_mixing": 0.0, "pyramid": False}  # how version 1 said "not this network"
 
 T = TypeVar("T")
+
+
+def read_text(path: Path) -> str:
+    """The text of a recipe's file, or of another TOML file; ZooError if it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ZooError(f"the recipe file does not exist. Received: {str(path)!r}") from None
+    except (ValueError, OSError) as error:  # no UTF-8, a folder
+        raise ZooError(f"the recipe is not readable TOML ({error}). Received: {str(path)!r}") from None
+
+
+def read_toml(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text; `where` it comes from stands in errors. Raises as `read_text` does."""
+    if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # a TOML line ends at \n only
+        raise ZooError(f"the recipe has a line with more than {MOST_DOTS} dots. Received: {where!r}")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ZooError(f"the recipe is nested too deeply. Received: {where!r}") from None
+    except ValueError as error:  # no TOML, a number too long
+        raise ZooError(f"the recipe is not readable TOML ({error}). Received: {where!r}") from None
 
 
 def convert(values: dict[str, Any], kind: type[T]) -> T:

@@ -19,16 +19,16 @@ from msgspec import Meta, Struct
 from zoo import networks
 from zoo.files.errors import ZooError
 from zoo.networks.parts.network import Model
+from zoo.recipe import ranges
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Count, NotNegative, Positive, Ramp, Share, Whole, largest, times
-from zoo.recipe.reading import convert, nearest, upgraded
+from zoo.recipe.reading import convert, nearest, read_text, read_toml, upgraded
 from zoo.recipe.writing import toml
 
 RECIPES = Path(__file__).parent / "recipes"
 if not RECIPES.is_dir():  # a source checkout; in the wheel the recipes lie inside the package
     RECIPES = Path(__file__).parents[2] / "recipes"
 LEAST_KID_IMAGES = 20  # with fewer it says nothing
-MOST_DOTS = 200  # in one line; the TOML reader's time and memory grow with the square of a key's dots
 
 if TYPE_CHECKING:
     AnyModel = Model
@@ -194,36 +194,31 @@ def load(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
         >>> zoo.load_recipe("sngan-cifar10", {"schedule.images": 1_000_000}).schedule.images
         1000000
     """
+    path = file_of(name)
+    return parse(read_text(path), path.stem, str(path), overrides)
+
+
+def file_of(name: str | Path) -> Path:
+    """The file of a recipe, which `load` reads; a path of a .toml file is itself."""
     path = Path(name)
     if path.suffix != ".toml":
         path = RECIPES / f"{name}.toml"
         if not path.is_file():
             raise ZooError(f"there is no recipe of that name{nearest(str(name), names())} Received: {str(name)!r}")
-    return parse(_text(path), path.stem, str(path), overrides)
+    return path
 
 
 def parse(text: str, name: str, where: str = "", overrides: dict[str, Any] | None = None) -> Recipe:
-    """Reads the text of a recipe; `name` unless the text has one, `where` for errors. Raises as `load` does."""
+    """Reads the text of a recipe; `name` unless the text has one, `where` for errors. Raises as `load` does.
+
+    A table `[search]` is checked and left out: it is no part of a run, and `ranges.load` reads it.
+    """
+    values = {"name": name} | upgraded(read_toml(text, where))
     try:
-        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:  # a TOML line ends at \n only
-            raise ZooError(f"the recipe has a line with more than {MOST_DOTS} dots. Received: {where!r}")
-        values = {"name": name} | upgraded(tomllib.loads(text))
+        ranges.read(values.pop("search", {}))
         return from_dict(_override(values, overrides or {}))
     except RecursionError:
         raise ZooError(f"the recipe is nested too deeply. Received: {where!r}") from None
-    except ZooError:
-        raise
-    except ValueError as error:  # no TOML, a number too long
-        raise ZooError(f"the recipe is not readable TOML ({error}). Received: {where!r}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        raise ZooError(f"the recipe file does not exist. Received: {str(path)!r}") from None
-    except (ValueError, OSError) as error:  # no UTF-8, a folder
-        raise ZooError(f"the recipe is not readable TOML ({error}). Received: {str(path)!r}") from None
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:

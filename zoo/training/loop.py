@@ -15,7 +15,7 @@ from zoo import backend, data
 from zoo import recipe as recipes
 from zoo.backend import device
 from zoo.checkpoints import resolve
-from zoo.checkpoints.run import Run, default_folder
+from zoo.checkpoints.run import Run, default_folder, folder_for
 from zoo.files.errors import ZooError
 from zoo.files.shell import command
 from zoo.recipe import Recipe
@@ -47,7 +47,8 @@ def train(
 
     Args:
         recipe: what to train: a recipe, a name from `zoo.list_recipes()`, or the path of a .toml file.
-        out: the folder of the run, by default runs/NAME. A run that is there must have the same recipe.
+        out: the folder of the run; by default runs/NAME, or the run `mine` that stands beside `mine.toml`. A run that
+            is there must have the same recipe.
         data_dir: where TFDS keeps its data sets.
         strategy: "auto", "none", "mirrored", "multi-worker" or "tpu"; the last two on TensorFlow alone.
         seconds: stop and save after this time, data and compiling included; None: train to the end.
@@ -69,7 +70,8 @@ def train(
         >>> run = zoo.train("dcgan-fashion-mnist")  # goes on
     """
     if not isinstance(recipe, Recipe):
-        recipe = recipes.load(recipe)
+        file, recipe = recipe, recipes.load(recipe)
+        out = folder_for(file, recipe.name) if out is None else out
     if not recipe.data.source:
         raise ZooError(
             "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set in "
@@ -101,8 +103,13 @@ def train_on(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, re
     return run
 
 
-def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False) -> str:
-    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK."""
+def attempt(
+    recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, resume: bool = False, shown: bool = True
+) -> str:
+    """Trains from the latest checkpoint on; returns DONE at the end, STOPPED before it, or ROLLED_BACK.
+
+    `shown`: whether its progress is.
+    """
     gan, latest = GAN(recipe.slower(run.rollbacks())), run.beginning(recipe)
     if latest:
         restore(gan, latest, store)
@@ -111,7 +118,7 @@ def attempt(recipe: Recipe, run: Run, store: data.Store, stopping: Stopping, res
         start_from(gan, resolve.resolve(recipe.start), store)
     first, recorder = int(np.asarray(gan.step)), None
     with contextlib.ExitStack() as held:
-        progress = held.enter_context(Progress(recipe, first, backend.is_chief()))
+        progress = held.enter_context(Progress(recipe, first, shown and backend.is_chief()))
         if backend.is_chief():  # data, networks and start are there: from here on, something is written
             held.enter_context(run.locked())
             run.start(recipe, resume)
@@ -178,7 +185,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
     if recorder and first == 0:
         recorder.watch(0, {})
     progress.compiling()
-    clock = time.monotonic()
+    clock, trained = time.monotonic(), 0.0  # seconds of training steps alone, up to the clock
     for step, batch in feed(gan, store, first, engine):
         r_t = engine.read(gan.r_t) if plan.wait_above else 0.0
         logs = engine.run(schedule.players(plan, step, steps_per_epoch, r_t), batch)
@@ -187,20 +194,24 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
         done = step + 1
         progress.step()
         last = stopping.due or done == plan.steps
-        saving = last or done % checkpoint_steps == 0
+        wanted = stopping.wants(done, trained + time.monotonic() - clock if step > first else 0.0)
+        saving = last or wanted or done % checkpoint_steps == 0
         if saving or done % log_steps == 0:
             numbers = {name: float(value) for name, value in logs.items()}
             engine.sync()
             require_finite(gan, numbers, window, done, weights=saving)
-            rate = (done - counted) * plan.images_per_step / (time.monotonic() - clock)
+            spent = time.monotonic() - clock
+            trained, rate = trained + spent, (done - counted) * plan.images_per_step / spent
             numbers["images_per_second"] = float(f"{rate:.4g}")
             if recorder:
                 recorder.watch(done, numbers)
                 progress.report(done, numbers, recorder.alarms)
             if recorder and saving:
                 recorder.checkpoint(done, hurry=bool(stopping.signal))
-            if recorder and recipe.watch != "warn":
+            if recorder and (stopping.strict or recipe.watch != "warn"):
                 recorder.require_healthy()
+            if recorder and saving:
+                last = stopping.saved(done) or last
             window, counted, clock = done, done, time.monotonic()
         else:  # neither compiling nor a picture is part of the pace
             paused = time.monotonic()

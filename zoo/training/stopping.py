@@ -12,7 +12,10 @@ class Stopping:
 
     Attributes:
         signal: the number of the signal that has come, else 0.
+        strict: whether a run that fails ends, even if its recipe only warns.
     """
+
+    strict = False
 
     def __init__(self, seconds: float | None = None) -> None:
         """`seconds`: how long there is from now on; None: without end."""
@@ -40,3 +43,14 @@ class Stopping:
     def due(self) -> bool:
         """Whether training has to end after this step."""
         return bool(self.signal) or time.monotonic() >= self._end
+
+    def wants(self, step: int, seconds: float) -> bool:
+        """Whether a checkpoint is wanted after so many steps, and seconds of them in this attempt, beside the recipe's.
+
+        A search wants them where it compares runs.
+        """
+        return False
+
+    def saved(self, step: int) -> bool:
+        """Told of each checkpoint once its scores are in the log; returns whether training ends with it."""
+        return False

@@ -4,16 +4,15 @@ the same content.
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from zoo.files import plotting
+from zoo.files.html import environment
 from zoo.recipe import toml
 from zoo.watch.diagnosis import Diagnosis
 from zoo.watch.findings import Finding
@@ -23,22 +22,7 @@ PANELS = 6  # findings whose signals are drawn
 LARGEST_SHEET = 10**7  # bytes of a picture of samples
 
 
-def printable(value: Any) -> Any:
-    """Text out of files without what a terminal would take for commands."""
-    if isinstance(value, (str, Path)) and not str(value).isprintable():
-        return "".join(character if character.isprintable() else "?" for character in str(value))
-    return value
-
-
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent),
-    autoescape=jinja2.select_autoescape(["html.j2"]),
-    finalize=printable,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-TEMPLATES.filters["base64"] = lambda content: base64.b64encode(content).decode()
+TEMPLATES = environment(Path(__file__).parent)
 
 
 def markdown(diagnosis: Diagnosis) -> str:

@@ -2,7 +2,7 @@
 
 Readable without Keras. A network is one file in `zoo/networks` with
 
-    class Config(Model, frozen=True, tag="its-name")       its keys, with their ranges, and its facts
+    class Config(Model, frozen=True, tag="its-name")       its keys, with their ranges, its facts, what to search
     generator(model, resolution, channels, init)           a Keras model
     discriminator(model, resolution, channels, init)       a Keras model
 
@@ -19,6 +19,11 @@ from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1)]
 Classes = Annotated[int, Meta(ge=0, le=2**16)]
+
+BETA_1 = {  # for a `space`: the two values that papers have, the same for both players
+    "optimizer.g.beta_1": {"choices": [0.0, 0.5]},
+    "optimizer.d.beta_1": {"times": "optimizer.g.beta_1"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     classes: Classes | Literal["auto"] = 0  # 0: unconditional; "auto": as many as the images have
 
     facts: ClassVar[Facts]
+    space: ClassVar[dict[str, Any]] = {}  # what `ganzoo search` varies, as in zoo/recipe/ranges.py, beside COMMON there
 
     @property
     def network(self) -> str:
