@@ -22,7 +22,7 @@ from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.cli import main
-from zoo.evaluation import evaluate, evidence, failure_modes, features
+from zoo.evaluation import evaluate, evidence, failure_modes, features, judges
 from zoo.evaluation.measurement import Measurement, Reference, Subject, balls
 from zoo.evaluation.metrics import scores
 from zoo.evaluation.sections import NotMeasured
@@ -340,7 +340,7 @@ def near(train, fake):
 @pytest.mark.parametrize(("accuracy", "learned"), [(0.6, False), (0.7, True)])
 def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(said, accuracy, learned):
     store = SimpleNamespace(heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
-    assert evidence.tells_more_than_a_guess(SimpleNamespace(accuracy=accuracy), store) == learned
+    assert judges.tells_more_than_a_guess(SimpleNamespace(accuracy=accuracy), store) == learned
     line = "a classifier is right on 60% of the held-out images and guessing on 60%: left out"
     assert said == ([] if learned else [line])
 
@@ -447,7 +447,7 @@ def test_training_images_and_their_features_are_in_one_order(store):
 class Drawn:
     """A generator of given images, which draws one of them the more often the smaller psi is."""
 
-    info, weights = {}, "ema"
+    info, weights, classes = {}, "ema", ()
 
     def __init__(self, images, recipe):
         self.drawn, self.recipe, self.seeds = images, recipe, []

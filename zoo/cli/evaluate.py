@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import zoo
 from zoo.cli.terminal import load_backend, say
 from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 if TYPE_CHECKING:
     from zoo.evaluation import results
@@ -89,6 +91,8 @@ def evaluate(name, out, **options) -> None:
         temporary.write_bytes(results.encode(result))
     for part in result.evaluations:
         click.echo("\n".join(table(part)))
+    if result.by_class:
+        click.echo("\n".join(class_table(result.by_class)))
     similarity = result.ms_ssim
     click.echo(
         f"MS-SSIM of {similarity.pairs:,} random pairs: generated {similarity.generated:.4f}, real "
@@ -169,6 +173,32 @@ def table(part: results.Part) -> list[str]:
             f"  {name:30}{real:>10.1%} real{drawn:>10.1%} generated"
             for name, real, drawn in zip(shares.classes, shares.real, shares.generated, strict=True)
         ]
+    return lines
+
+
+def class_table(found: results.ByClass) -> list[str]:
+    """The lines that a person reads of a conditional generator's classes, each score with its floor behind it."""
+    from zoo.publish.card.wording import number
+
+    def cells(scores: Sequence[results.Score]) -> str:
+        return "".join(f"{number(score.mean):>11}{number(score.floor):>9}" for score in scores)
+
+    counts = [row.count for row in found.classes]
+    titles = [score.name for score in found.scored[0].scores] if found.scored else []
+    lines = [
+        f"by class, {min(counts):,} to {max(counts):,} images on each side; behind each score its floor",
+        f"{'':20}{'share':>8}" + "".join(f"{title:>11}{'floor':>9}" for title in titles) + f"{'accuracy':>11}{'real':>9}",
+    ]
+    for row in found.classes:
+        accuracies = "".join(
+            f"{'' if share is None else format(share, '.1%'):>{width}}"
+            for share, width in ((row.accuracy, 11), (row.held_out_accuracy, 9))
+        )
+        scores = cells(row.scores) or " " * 20 * len(titles)
+        lines.append(f"  {printable(row.name)[:18]:18}{row.share:>8.1%}{scores}{accuracies}")
+    if found.mean:
+        lines.append(f"  {'mean of the classes':26}{cells(found.mean)}")
+        lines.append(f"  (the mean of {titles[0]} is the {found.mean[0].name})")
     return lines
 
 

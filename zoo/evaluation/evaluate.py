@@ -16,6 +16,8 @@ from zoo import data
 from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator, load_generator
 from zoo.evaluation import results
+from zoo.evaluation.by_class import by_class
+from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
@@ -76,7 +78,7 @@ def evaluate(
     subject = _subject(generated, truncation, weights, seeds)
     remote = isinstance(generated, (str, Path)) and resolve.is_address(generated)
     reference = _reference(real, subject, images, fit, data_dir, remote)
-    judges = extractors.load_all(extractor, reference.store)
+    judges = _judges(extractor, subject, reference)
     return evaluation(Measurement.take(subject, reference, judges, most=2 * SIMILARITY_PAIRS))
 
 
@@ -90,12 +92,26 @@ def evaluation(measurement: Measurement) -> Evaluation:
     for line in said:
         logger.warning(line)
     return Evaluation(
+        format=results.FORMAT,
         generated=measurement.subject.described,
         evaluations=parts,
         ms_ssim=similarity,
         warnings=said,
         versions=_versions(),
     )
+
+
+def _judges(wanted, subject: Subject, reference: Reference) -> list[Extractor]:
+    """Those that are asked for; a conditional generator is asked by a classifier, too, whether it draws each class."""
+    if not subject.classes:
+        return extractors.load_all(wanted, reference.store)
+    if reference.classes != subject.classes:
+        logger.info(
+            "these real images do not have the generator's classes, so that nothing is measured by class. "
+            f"Received: {reference.described.source!r}"
+        )
+        return extractors.load_all(wanted, reference.store)
+    return with_classifier(wanted, reference.store)
 
 
 def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -> Subject:
@@ -158,6 +174,7 @@ def _part(measurement: Measurement, judge: Extractor) -> results.Part:
             for of_seeds, of_floor in zip(values, floor, strict=True)
         ],
         class_shares=_class_shares(measurement, judge) if hasattr(judge, "classes") else None,
+        by_class=by_class(measurement, judge),
     )
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from zoo import data
 from zoo import recipe as recipes
@@ -23,8 +22,8 @@ from zoo.checkpoints.generator import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
+from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
-from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
 from zoo.files import atomic
 from zoo.files.errors import ZooError
@@ -71,7 +70,7 @@ def measure(
     runs = [Run(path) for path in runs]
     _require_same(opened, runs)
     reference = _reference(opened, runs, data_source, data_dir, images)
-    judges = _judges(extractor, reference.store)
+    judges = with_classifier(extractor, reference.store)
     generator = load_generator(folder)
     measurement = Measurement.take(Subject.of_generator(generator, seeds=seeds), reference, judges)
     scores = evaluate.evaluation(measurement)
@@ -172,26 +171,6 @@ def _reference(
             f"name them with --data. Received: {source!r}"
         )
     return Reference.of_store(store, wanted.source, wanted.fit, images)
-
-
-def _judges(wanted: str | Extractor | Sequence[str | Extractor], store: data.Store) -> list[Extractor]:
-    """The extractors that are asked for, and a classifier of the images where one says something."""
-    judges = extractors.load_all(wanted, store)
-    if any(hasattr(judge, "classes") for judge in judges) or store.labels is None or not len(store.heldout):
-        return judges
-    classifier = extractors.load("classifier", store)
-    return [*judges, classifier] if tells_more_than_a_guess(classifier, store) else judges
-
-
-def tells_more_than_a_guess(classifier: Extractor, store: data.Store) -> bool:
-    """Whether a classifier of these images tells more than the most frequent label would."""
-    guess = np.bincount(store.heldout_labels).max() / len(store.heldout)
-    if classifier.accuracy <= guess:
-        logger.warning(
-            f"a classifier is right on {classifier.accuracy:.0%} of the held-out images and guessing on {guess:.0%}: "
-            "left out"
-        )
-    return classifier.accuracy > guess
 
 
 def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:

@@ -39,6 +39,8 @@ class Subject:
     available: int | None = None  # images, if they are a fixed set
     recipe: Recipe | None = None
     trained_on: str | None = None  # fingerprint
+    classes: tuple[str, ...] = ()  # of a conditional generator
+    labels: Callable[[int, int], np.ndarray] | None = None  # (seed, count) -> which class each image was drawn for
 
     @classmethod
     def of_generator(cls, generator: Generator, truncation: float = 1.0, seeds: Sequence[int] = (0,)) -> Subject:
@@ -62,6 +64,8 @@ class Subject:
             (recipe.data.resolution, recipe.data.resolution, recipe.data.channels),
             recipe=recipe,
             trained_on=info.get("data", {}).get("fingerprint"),
+            classes=generator.classes,
+            labels=(lambda seed, count: generator.labels(count, seed)) if generator.classes else None,
         )
 
     @classmethod
@@ -99,6 +103,8 @@ class Reference:
     train: np.ndarray  # uint8 [N, H, W, C], that generated images are compared with
     other: np.ndarray  # uint8 [M, H, W, C], for the floor
     store: data.Store | None = None
+    labels: np.ndarray | None = None  # [N]
+    other_labels: np.ndarray | None = None  # [M]
     known: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -106,14 +112,16 @@ class Reference:
         """The images of a store, called `source`: `images` of them, or as many as there are on both sides."""
         if len(store.heldout) >= FLOOR_LEAST:
             train, other, split, floor = store.images, store.heldout, "training images", "held-out images"
+            labels = store.labels, store.heldout_labels
         else:
             train, other = halves(store.images, images)
+            labels = (None, None) if store.labels is None else halves(store.labels, images)
             split, floor = "one half of the training images", "other half"
         protocol = {"source": source, "split": split, "floor": floor, "fingerprint": store.fingerprint}
         described = results.Real(
             **protocol, **_counts(train, other, images, available), fit=fit, skipped_files=len(store.skipped)
         )
-        return cls(described, train, other, store)
+        return cls(described, train, other, store, *labels)
 
     @classmethod
     def of_images(cls, real: np.ndarray, images: int, available: int | None = None) -> Reference:
@@ -122,6 +130,13 @@ class Reference:
         train, other = halves(real, images)
         protocol = {"source": "an array", "split": "one half", "floor": "other half", "fingerprint": _digest(real)}
         return cls(results.Real(**protocol, **_counts(train, other, images, available)), train, other)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the labels, or numbers; none without labels."""
+        if self.labels is None:
+            return ()
+        return self.store.classes or tuple(map(str, range(int(self.store.labels.max()) + 1)))
 
     @_once
     def features(self, judge) -> Features:
@@ -209,7 +224,7 @@ def balls(real: Features, fake: Features) -> NeighbourScores:
 
 
 def halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of the same images of up to `count`, chosen by seed 0, with none in common."""
+    """Two sets of the same images, or of their labels, of up to `count`, chosen by seed 0, with none in common."""
     order, half = np.random.default_rng(0).permutation(len(images)), len(images) // 2
     return tuple(images[np.sort(part[:count])] for part in (order[:half], order[half:]))
 
