@@ -187,7 +187,9 @@ def class_table(found: results.ByClass) -> list[str]:
     titles = [score.name for score in found.scored[0].scores] if found.scored else []
     lines = [
         f"by class, {min(counts):,} to {max(counts):,} images on each side; behind each score its floor",
-        f"{'':20}{'share':>8}" + "".join(f"{title:>11}{'floor':>9}" for title in titles) + f"{'accuracy':>11}{'real':>9}",
+        f"{'':20}{'share':>8}"
+        + "".join(f"{title:>11}{'floor':>9}" for title in titles)
+        + f"{'accuracy':>11}{'real':>9}",
     ]
     for row in found.classes:
         accuracies = "".join(
