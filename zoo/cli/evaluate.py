@@ -69,8 +69,13 @@ def measuring(command):
 @click.command()
 @click.argument("name")
 @measuring
+@click.option(
+    "--cas",
+    is_flag=True,
+    help="Train classifiers on samples of each class, too; of a conditional generator. Takes long.",
+)
 @click.option("-o", "--out", default="evaluation.json", show_default=True, help="The scores with their protocol.")
-def evaluate(name, out, **options) -> None:
+def evaluate(name, cas, out, **options) -> None:
     """Scores generated images against real ones. NAME: what `sample` takes, or a folder or file of images.
 
     Prints each score beside its floor, the score of real images against other real images. The distance is called FID
@@ -81,18 +86,21 @@ def evaluate(name, out, **options) -> None:
     ganzoo evaluate runs/mine --data tfds:cifar10 --extractor inception -n 50000
     ganzoo evaluate dcgan-fashion-mnist --extractor efficientnet-lite0 --extractor classifier
     ganzoo evaluate my/generated/images --data my/real/images
+    ganzoo evaluate runs/with-classes --cas
     """
     from zoo.evaluation import results
     from zoo.files import atomic
 
     atomic.require_writable_file(Path(out))
-    result = _evaluate(name, options)
+    result = _evaluate(name, options, cas)
     with atomic.replacing(Path(out)) as temporary:
         temporary.write_bytes(results.encode(result))
     for part in result.evaluations:
         click.echo("\n".join(table(part)))
     if result.by_class:
         click.echo("\n".join(class_table(result.by_class)))
+    if result.cas:
+        click.echo("\n".join(worth(result.cas)))
     similarity = result.ms_ssim
     click.echo(
         f"MS-SSIM of {similarity.pairs:,} random pairs: generated {similarity.generated:.4f}, real "
@@ -135,7 +143,7 @@ def compare(names, out, **options) -> None:
     say(f"wrote {out} and {Path(out).with_suffix('.json')}")
 
 
-def _evaluate(name: str, options: dict) -> results.Evaluation:
+def _evaluate(name: str, options: dict, cas: bool = False) -> results.Evaluation:
     load_backend()
     return zoo.evaluate(
         name,
@@ -147,6 +155,7 @@ def _evaluate(name: str, options: dict) -> results.Evaluation:
         weights=options["weights"],
         fit=options["fit"],
         data_dir=options["data_dir"],
+        cas=cas,
     )
 
 
@@ -180,28 +189,47 @@ def class_table(found: results.ByClass) -> list[str]:
     """The lines that a person reads of a conditional generator's classes, each score with its floor behind it."""
     from zoo.publish.card.wording import number
 
-    def cells(scores: Sequence[results.Score]) -> str:
-        return "".join(f"{number(score.mean):>11}{number(score.floor):>9}" for score in scores)
-
     counts = [row.count for row in found.classes]
     titles = [score.name for score in found.scored[0].scores] if found.scored else []
+    widths = [max(10, len(title) + 1) for title in titles]
+
+    def cells(scores: Sequence[results.Score]) -> str:
+        pairs = zip(scores, widths, strict=True)
+        return "".join(f"{number(score.mean):>{width}}{number(score.floor):>8}" for score, width in pairs)
+
+    def line(name: str, share: str, scores: str, accuracies: Sequence[float | None]) -> str:
+        shown = ("" if value is None else f"{value:.1%}" for value in accuracies)
+        return f"  {name:16}{share:>7}{scores}" + "".join(f"{value:>10}" for value in shown)
+
+    heads = "".join(f"{title:>{width}}{'floor':>8}" for title, width in zip(titles, widths, strict=True))
+    blank = " " * (sum(widths) + 8 * len(widths))
     lines = [
         f"by class, {min(counts):,} to {max(counts):,} images on each side; behind each score its floor",
-        f"{'':20}{'share':>8}"
-        + "".join(f"{title:>11}{'floor':>9}" for title in titles)
-        + f"{'accuracy':>11}{'real':>9}",
+        f"{line('', 'share', heads, [])}{'accuracy':>10}{'real':>10}",
     ]
     for row in found.classes:
-        accuracies = "".join(
-            f"{'' if share is None else format(share, '.1%'):>{width}}"
-            for share, width in ((row.accuracy, 11), (row.held_out_accuracy, 9))
-        )
-        scores = cells(row.scores) or " " * 20 * len(titles)
-        lines.append(f"  {printable(row.name)[:18]:18}{row.share:>8.1%}{scores}{accuracies}")
+        scores = cells(row.scores) if row.scores else blank
+        name = printable(row.name)[:16]
+        lines.append(line(name, f"{row.share:.1%}", scores, (row.accuracy, row.held_out_accuracy)))
     if found.mean:
-        lines.append(f"  {'mean of the classes':26}{cells(found.mean)}")
+        lines.append(line("mean", "", cells(found.mean), ()))
         lines.append(f"  (the mean of {titles[0]} is the {found.mean[0].name})")
     return lines
+
+
+def worth(found: results.Cas) -> list[str]:
+    """The lines that a person reads of the classification accuracy score."""
+
+    def shown(side: results.Trained, form: str) -> str:
+        return format(side.mean, form) + ("" if side.spread is None else f" ± {format(side.spread, form)}")
+
+    sides = {"real images": found.real, "generated images": found.generated, "both": found.both}
+    return [
+        f"accuracy on {found.tested_on:,} real held-out images of a classifier, by what it was trained on: "
+        f"{found.images:,} images, {found.steps:,} steps, {len(found.seeds)} seeds",
+        *(f"  {name:30}{shown(side, '.1%'):>22}" for name, side in sides.items()),
+        f"  {'generated over real (CAS)':30}{shown(found.ratio, '.3f'):>22}",
+    ]
 
 
 def side_by_side(title: str, rows: dict[str, list[results.Score]]) -> list[str]:

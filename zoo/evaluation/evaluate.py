@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 import zoo
 from zoo import data
 from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator, load_generator
+from zoo.evaluation import cas as training_data
 from zoo.evaluation import results
 from zoo.evaluation.by_class import by_class
 from zoo.evaluation.judges import with_classifier
@@ -42,6 +44,7 @@ def evaluate(
     weights: str = "ema",
     fit: str | None = None,
     data_dir: str | None = None,
+    cas: bool = False,
 ) -> Evaluation:
     """Scores generated images against real ones.
 
@@ -62,9 +65,12 @@ def evaluate(
         fit: how real images of another size reach that of the generated ones, "crop" or "pad"; by default as the
             generator's recipe has it, and "crop" for files of images.
         data_dir: where TFDS keeps its data sets.
+        cas: also train classifiers on samples of a conditional generator, and test them on real images: see
+            `zoo.evaluation.cas`.
 
     Returns:
-        The scores of each extractor beside their floor, MS-SSIM, and the protocol; `zoo.evaluation.results.encode`
+        The scores of each extractor beside their floor, MS-SSIM, and the protocol. A conditional generator is also
+        scored class by class, and by a classifier of the real images. `zoo.evaluation.results.encode`
         makes it the content of evaluation.json.
 
     Raises:
@@ -78,8 +84,14 @@ def evaluate(
     subject = _subject(generated, truncation, weights, seeds)
     remote = isinstance(generated, (str, Path)) and resolve.is_address(generated)
     reference = _reference(real, subject, images, fit, data_dir, remote)
+    if cas:
+        training_data.require_labels(subject.generator, reference.store)
     judges = _judges(extractor, subject, reference)
-    return evaluation(Measurement.take(subject, reference, judges, most=2 * SIMILARITY_PAIRS))
+    found = evaluation(Measurement.take(subject, reference, judges, most=2 * SIMILARITY_PAIRS))
+    if not cas:
+        return found
+    worth = training_data.cas(subject.generator, reference.store, truncation=truncation)
+    return msgspec.structs.replace(found, cas=worth)
 
 
 def evaluation(measurement: Measurement) -> Evaluation:

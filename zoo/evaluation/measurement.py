@@ -39,8 +39,7 @@ class Subject:
     available: int | None = None  # images, if they are a fixed set
     recipe: Recipe | None = None
     trained_on: str | None = None  # fingerprint
-    classes: tuple[str, ...] = ()  # of a conditional generator
-    labels: Callable[[int, int], np.ndarray] | None = None  # (seed, count) -> which class each image was drawn for
+    generator: Generator | None = None
 
     @classmethod
     def of_generator(cls, generator: Generator, truncation: float = 1.0, seeds: Sequence[int] = (0,)) -> Subject:
@@ -64,9 +63,17 @@ class Subject:
             (recipe.data.resolution, recipe.data.resolution, recipe.data.channels),
             recipe=recipe,
             trained_on=info.get("data", {}).get("fingerprint"),
-            classes=generator.classes,
-            labels=(lambda seed, count: generator.labels(count, seed)) if generator.classes else None,
+            generator=generator,
         )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of a conditional generator."""
+        return self.generator.classes if self.generator else ()
+
+    def labels(self, seed: int, count: int) -> np.ndarray:
+        """Which class each image was drawn for, int64 [count], by a conditional generator."""
+        return self.generator.labels(count, seed)
 
     @classmethod
     def of_images(cls, images: np.ndarray, name: str | None = None) -> Subject:
@@ -134,9 +141,7 @@ class Reference:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the labels, or numbers; none without labels."""
-        if self.labels is None:
-            return ()
-        return self.store.classes or tuple(map(str, range(int(self.store.labels.max()) + 1)))
+        return self.store.class_names if self.store else ()
 
     @_once
     def features(self, judge) -> Features:
