@@ -90,7 +90,7 @@ def require_labels(generator: Generator | None, store: data.Store | None) -> Non
     if store is None or store.labels is None or not len(store.heldout):
         raise ZooError(
             "the classification accuracy score needs labelled real images, some of them held out. "
-            f"Received: {store.source if store else 'an array'!r}"
+            f"Received: {repr(store.source) if store else 'an array'}"
         )
     if store.class_names != generator.classes:
         raise ZooError(
