@@ -249,7 +249,7 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     before = checkpoint.open_checkpoint(exported).info
     facts = measured(exported, source)
     opened = checkpoint.open_checkpoint(exported)
-    assert {*opened.info["files"]} >= {*before["files"], *checkpoint.EVIDENCE} - {"truncation.png"}
+    assert {*opened.info["files"]} >= {*before["files"], *checkpoint.EVIDENCE} - {"truncation.png", "by_class.png"}
     for file in opened.info["files"]:
         opened.content(file)
     assert {key: value for key, value in opened.info.items() if key != "files"} == {
@@ -278,6 +278,22 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     assert not stale.exists()
     again = export.export(exported, "checkpoint", exported.with_name("again"))
     assert card.read(again).evidence == facts.evidence
+
+
+def test_a_conditional_checkpoint_has_a_row_for_each_class(run, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(Classifier, "classes", ("0", "1", "2"))
+    folder = export.export(run(**{"model.classes": 3}).path, "checkpoint", tmp_path / "conditional")
+    facts = measured(folder, source)
+    found = facts.evaluation.by_class
+    assert [row.name for row in found.classes] == ["0", "1", "2"]
+    assert all(0 <= row.accuracy <= 1 and 0 <= row.held_out_accuracy <= 1 for row in found.classes)
+    assert min(row.count for row in found.classes) >= 30
+    with Image.open(folder / "by_class.png") as picture:
+        assert picture.size == (8 * 64, 3 * 64)
+    text = card.render(facts, "mine")
+    assert "a class-conditional generator" in text
+    for row in found.classes:
+        assert f"| {row.name} | {wording.percent(row.share)} | {wording.number(row.scores[0].mean)} (" in text
 
 
 def test_raw_weights_and_other_seeds_come_from_runs(exported, run, source):
