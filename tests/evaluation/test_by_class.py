@@ -118,6 +118,7 @@ def test_samples_of_another_class_than_asked_for_are_counted(measured, drawn):
     rows = measured(images, wrong).by_class.classes
     assert [row.held_out_accuracy for row in rows] == [1.0, 1.0, 1.0]
     assert rows[0].accuracy == rows[1].accuracy == 1.0
+    assert measured(images, wrong).by_class.accuracies[0] == pytest.approx((1 + 1 + rows[2].accuracy) / 3)
     share = np.mean(labels[wrong == 2] == 2)
     assert rows[2].accuracy == pytest.approx(share, abs=0.02)
 

@@ -289,7 +289,7 @@ def test_a_conditional_model_has_a_row_for_each_class():
         "| Bag | 10.0 % | 20.00 (1.000) | 90.0 % (95.0 %) |\n",
         "| Coat | 10.0 % | 31.00 (2.000) | 50.0 % (95.0 %) |\n",
         "| Rare | 10.0 % | | 25.0 % (95.0 %) |\n",
-        "| mean | | 25.50 (1.500) | |\n",
+        "| mean | | 25.50 (1.500) | 55.0 % (95.0 %) |\n",
     ):
         assert row in scores
     assert "8 to 1,010 on each side" in scores and "FD-lite0 is too large, of samples and floor alike" in scores

@@ -211,8 +211,8 @@ def class_table(found: results.ByClass) -> list[str]:
         scores = cells(row.scores) if row.scores else blank
         name = printable(row.name)[:16]
         lines.append(line(name, f"{row.share:.1%}", scores, (row.accuracy, row.held_out_accuracy)))
+    lines.append(line("mean", "", cells(found.mean) if found.mean else blank, found.accuracies))
     if found.mean:
-        lines.append(line("mean", "", cells(found.mean), ()))
         lines.append(f"  (the mean of {titles[0]} is the {found.mean[0].name})")
     return lines
 

@@ -134,6 +134,13 @@ class ByClass(Record, frozen=True, kw_only=True):
     def scored(self) -> list[OfClass]:
         return [row for row in self.classes if row.scores]
 
+    @property
+    def accuracies(self) -> tuple[float | None, float | None]:
+        """The accuracy of samples and of held-out images, on average over the classes that have both."""
+        both = [(row.accuracy, row.held_out_accuracy) for row in self.classes]
+        both = [pair for pair in both if None not in pair]
+        return tuple(float(np.mean(side)) for side in zip(*both, strict=True)) if both else (None, None)
+
 
 class Settings(Record, frozen=True, kw_only=True):
     """What the scores depend on besides the images and the extractor."""
