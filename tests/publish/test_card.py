@@ -268,12 +268,16 @@ def by_class(*rows, mean=(25.5, 1.5)):
     return {"mean": [score("intra-FD-lite0", *mean, "lower")] if mean else [], "classes": classes}
 
 
+def with_classes(found):
+    (part,) = EVALUATION["evaluations"]
+    return {**EVALUATION, "evaluations": [{**part, "by_class": found}]}
+
+
 def conditional(found, **more):
     """A card of a model with 10 classes, of which the first are these."""
-    (part,) = EVALUATION["evaluations"]
     names = [row["name"] for row in found["classes"]] + [f"kind {i}" for i in range(10 - len(found["classes"]))]
     return render(
-        evaluation={**EVALUATION, "evaluations": [{**part, "by_class": found}], **more},
+        evaluation=with_classes(found) | more,
         info={"data": {"source": "tfds:fashion_mnist", "images": 60_000, "classes": names}},
         **{"model.classes": 10},
     )
@@ -301,6 +305,13 @@ def test_a_conditional_model_has_a_row_for_each_class():
     header = yaml.safe_load(text.split("---\n")[1])
     assert "class-conditional" in header["tags"]
     assert ModelCard(text).data.eval_results[0].task_name == "Class-conditional image generation"
+
+
+def test_a_table_of_very_many_classes_ends():
+    found = by_class(*((f"kind {i}", 20, 20.0, 1.0, 0.9) for i in range(130)))
+    text = section(render(evaluation=with_classes(found), **{"model.classes": 130}), "Scores")
+    assert text.count("| kind ") == 100 and "| kind 99 |" in text
+    assert "The other 30 classes are in `evaluation.json`." in text
 
 
 def test_classes_without_a_classifier_or_without_scores():

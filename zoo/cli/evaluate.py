@@ -18,6 +18,7 @@ from zoo.files.text import printable
 if TYPE_CHECKING:
     from zoo.evaluation import results
 
+MOST_CLASSES = 100  # rows of a table
 OPTIONS = [
     click.option(
         "--data", help="tfds:NAME, a folder of images, a .zip, .npz or .npy file.  [default: the training data]"
@@ -207,10 +208,12 @@ def class_table(found: results.ByClass) -> list[str]:
         f"by class, {min(counts):,} to {max(counts):,} images on each side; behind each score its floor",
         f"{line('', 'share', heads, [])}{'accuracy':>10}{'real':>10}",
     ]
-    for row in found.classes:
+    for row in found.classes[:MOST_CLASSES]:
         scores = cells(row.scores) if row.scores else blank
         name = printable(row.name)[:16]
         lines.append(line(name, f"{row.share:.1%}", scores, (row.accuracy, row.held_out_accuracy)))
+    if len(found.classes) > MOST_CLASSES:
+        lines.append(f"  and {len(found.classes) - MOST_CLASSES:,} more, in the file")
     lines.append(line("mean", "", cells(found.mean) if found.mean else blank, found.accuracies))
     if found.mean:
         lines.append(f"  (the mean of {titles[0]} is the {found.mean[0].name})")
