@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -200,3 +201,15 @@ def test_two_preparations_at_once_share_one_store(tmp_path, prepare, numbered, m
     store = prepare(source, channels=1)
     assert store.path == other[0].path and store.fingerprint == other[0].fingerprint
     assert list((tmp_path / "cache").iterdir()) == [store.path]
+
+
+def test_labels_have_names(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32), np.uint8)
+    np.savez(tmp_path / "labelled.npz", images=images, labels=np.arange(60) % 3)
+    np.savez(tmp_path / "plain.npz", images=images)
+    labelled, plain = (
+        data.prepare(str(tmp_path / name), resolution=32, channels=1) for name in ("labelled.npz", "plain.npz")
+    )
+    assert labelled.class_names == ("0", "1", "2") and labelled.classes == ()
+    assert plain.class_names == ()
+    assert dataclasses.replace(labelled, classes=("a", "b", "c")).class_names == ("a", "b", "c")

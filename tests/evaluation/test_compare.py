@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import zoo
-from zoo.evaluation import compare
+from zoo.evaluation import compare, pictures
 
 
 @pytest.fixture
@@ -39,3 +40,21 @@ def test_it_wants_a_list(wrong, evaluated):
     with pytest.raises(zoo.ZooError, match="list of names"):
         zoo.compare(wrong)
     assert not evaluated
+
+
+def test_the_chart_has_what_all_of_them_were_scored_with(tmp_path):
+    """A conditional generator is asked by a classifier, too, and the other one was not."""
+
+    class Part(SimpleNamespace):
+        scores = (SimpleNamespace(name="FD", mean=2.0, spread=None, floor=1.0),)
+
+        def score(self, name):
+            return self.scores[0]
+
+    one, two = (SimpleNamespace(evaluations=[Part() for _ in range(count)]) for count in (1, 2))
+    heights = []
+    for i, both in enumerate(({"one": one, "two": two}, {"two": two, "again": two})):
+        pictures.comparison(both, tmp_path / f"{i}.png")
+        with Image.open(tmp_path / f"{i}.png") as chart:
+            heights.append(chart.height)
+    assert heights[1] == 2 * heights[0]

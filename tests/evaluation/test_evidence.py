@@ -22,7 +22,7 @@ from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.cli import main
-from zoo.evaluation import evaluate, evidence, failure_modes, features
+from zoo.evaluation import evaluate, evidence, failure_modes, features, judges
 from zoo.evaluation.measurement import Measurement, Reference, Subject, balls
 from zoo.evaluation.metrics import scores
 from zoo.evaluation.sections import NotMeasured
@@ -293,7 +293,7 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     before = checkpoint.open_checkpoint(exported).info
     facts = measured(exported, source)
     opened = checkpoint.open_checkpoint(exported)
-    assert {*opened.info["files"]} >= {*before["files"], *checkpoint.EVIDENCE} - {"truncation.png"}
+    assert {*opened.info["files"]} >= {*before["files"], *checkpoint.EVIDENCE} - {"truncation.png", "by_class.png"}
     for file in opened.info["files"]:
         opened.content(file)
     assert {key: value for key, value in opened.info.items() if key != "files"} == {
@@ -322,6 +322,22 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
     assert not stale.exists()
     again = export.export(exported, "checkpoint", exported.with_name("again"))
     assert card.read(again).evidence == facts.evidence
+
+
+def test_a_conditional_checkpoint_has_a_row_for_each_class(run, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(Classifier, "classes", ("0", "1", "2"))
+    folder = export.export(run(**{"model.classes": 3}).path, "checkpoint", tmp_path / "conditional")
+    facts = measured(folder, source)
+    found = facts.evaluation.by_class
+    assert [row.name for row in found.classes] == ["0", "1", "2"]
+    assert all(0 <= row.accuracy <= 1 and 0 <= row.held_out_accuracy <= 1 for row in found.classes)
+    assert min(row.count for row in found.classes) >= 30
+    with Image.open(folder / "by_class.png") as picture:
+        assert picture.size == (8 * 64, 3 * 64)
+    text = card.render(facts, "mine")
+    assert "a class-conditional generator" in text
+    for row in found.classes:
+        assert f"| {row.name} | {wording.percent(row.share)} | {wording.number(row.scores[0].mean)} (" in text
 
 
 def test_raw_weights_and_other_seeds_come_from_runs(exported, run, source):
@@ -384,7 +400,7 @@ def near(train, fake):
 @pytest.mark.parametrize(("accuracy", "learned"), [(0.6, False), (0.7, True)])
 def test_a_classifier_that_does_no_better_than_the_most_frequent_label_is_left_out(said, accuracy, learned):
     store = SimpleNamespace(heldout=np.zeros((10, 2, 2, 1)), heldout_labels=np.arange(10) // 6)
-    assert evidence.tells_more_than_a_guess(SimpleNamespace(accuracy=accuracy), store) == learned
+    assert judges.tells_more_than_a_guess(SimpleNamespace(accuracy=accuracy), store) == learned
     line = "a classifier is right on 60% of the held-out images and guessing on 60%: left out"
     assert said == ([] if learned else [line])
 
@@ -491,7 +507,7 @@ def test_training_images_and_their_features_are_in_one_order(store):
 class Drawn:
     """A generator of given images, which draws one of them the more often the smaller psi is."""
 
-    info, weights = {}, "ema"
+    info, weights, classes = {}, "ema", ()
 
     def __init__(self, images, recipe):
         self.drawn, self.recipe, self.seeds = images, recipe, []

@@ -253,6 +253,95 @@ def test_data_and_training():
     assert "about 15 Wh, an estimate: 0.75 h x 20 W, with 10 W assumed for a core; nothing was metered" in training
 
 
+def by_class(*rows, mean=(25.5, 1.5)):
+    """The scores of classes: (name, count, FD, floor, accuracy)."""
+    classes = [
+        {
+            "name": name,
+            "share": 0.1,
+            "count": count,
+            "scores": [] if distance is None else [score("FD-lite0", distance, floor, "lower")],
+            **({} if accuracy is None else {"accuracy": accuracy, "held_out_accuracy": 0.95}),
+        }
+        for name, count, distance, floor, accuracy in rows
+    ]
+    return {"mean": [score("intra-FD-lite0", *mean, "lower")] if mean else [], "classes": classes}
+
+
+def with_classes(found):
+    (part,) = EVALUATION["evaluations"]
+    return {**EVALUATION, "evaluations": [{**part, "by_class": found}]}
+
+
+def conditional(found, **more):
+    """A card of a model with 10 classes, of which the first are these."""
+    names = [row["name"] for row in found["classes"]] + [f"kind {i}" for i in range(10 - len(found["classes"]))]
+    return render(
+        evaluation=with_classes(found) | more,
+        info={"data": {"source": "tfds:fashion_mnist", "images": 60_000, "classes": names}},
+        **{"model.classes": 10},
+    )
+
+
+def test_a_conditional_model_has_a_row_for_each_class():
+    text = conditional(
+        by_class(("Bag", 970, 20.0, 1.0, 0.9), ("Coat", 1_010, 31.0, 2.0, 0.5), ("Rare", 8, None, 0, 0.25))
+    )
+    scores = section(text, "Scores")
+    for row in (
+        "| class | share | FD-lite0 | accuracy |\n|---|---|---|---|\n",
+        "| Bag | 10.0 % | 20.00 (1.000) | 90.0 % (95.0 %) |\n",
+        "| Coat | 10.0 % | 31.00 (2.000) | 50.0 % (95.0 %) |\n",
+        "| Rare | 10.0 % | | 25.0 % (95.0 %) |\n",
+        "| mean | | 25.50 (1.500) | 55.0 % (95.0 %) |\n",
+    ):
+        assert row in scores
+    assert "8 to 1,010 on each side" in scores and "FD-lite0 is too large, of samples and floor alike" in scores
+    assert "Its mean is the intra-FD-lite0" in scores
+    assert "![by_class](by_class.png)" in scores
+    assert "a class-conditional generator" in text and "It draws 10 classes: Bag, Coat, Rare, kind 0" in text
+    assert 'generator.sample(16, label="kind 6")' in text
+    assert "follow no request but for a class" in text
+    header = yaml.safe_load(text.split("---\n")[1])
+    assert "class-conditional" in header["tags"]
+    assert ModelCard(text).data.eval_results[0].task_name == "Class-conditional image generation"
+
+
+def test_a_table_of_very_many_classes_ends():
+    found = by_class(*((f"kind {i}", 20, 20.0, 1.0, 0.9) for i in range(130)))
+    text = section(render(evaluation=with_classes(found), **{"model.classes": 130}), "Scores")
+    assert text.count("| kind ") == 100 and "| kind 99 |" in text
+    assert "The other 30 classes are in `evaluation.json`." in text
+
+
+def test_classes_without_a_classifier_or_without_scores():
+    text = section(conditional(by_class(("Bag", 970, 20.0, 1.0, None), ("Coat", 990, 31.0, 2.0, None))), "Scores")
+    assert "| Bag | 10.0 % | 20.00 (1.000) |\n" in text and "Accuracy is" not in text
+    text = section(conditional(by_class(("Bag", 7, None, 0, 0.9), ("Coat", 5, None, 0, 0.9), mean=None)), "Scores")
+    assert "No class has enough images to be scored" in text and "| Bag" not in text
+    missing = render(**{"model.classes": 10})
+    assert "Not measured: the scores of each class" in section(missing, "Scores")
+
+
+def test_what_samples_are_worth_as_training_data():
+    def side(mean):
+        return {"values": [mean, mean], "mean": mean, "spread": 0.0021}
+
+    protocol = {"images": 60_000, "tested_on": 10_000, "seeds": [0, 1], "steps": 2_345, "batch_size": 128}
+    sides = {"real": side(0.921), "generated": side(0.801), "both": side(0.925), "ratio": side(0.87)}
+    cas = {**sides, **protocol, "network": "small", "drawn": "once for each seed"}
+    text = section(conditional(by_class(("Bag", 970, 20.0, 1.0, 0.9)), cas=cas), "Scores")
+    assert "right on 80.1 % of 10,000 real held-out images if it was trained on 60,000 samples, on 92.1 %" in text
+    assert "on 92.5 % if on both. The ratio of the first to the second is 0.8700 ± 0.0021, over 2 seeds" in text
+
+
+def test_an_unconditional_card_says_nothing_of_classes_that_one_may_ask_for():
+    text = render(info={"data": {"source": "tfds:fashion_mnist", "images": 60_000, "classes": ["Bag", "Coat"]}})
+    assert "an unconditional generator" in text
+    for word in ("class-conditional", "label=", "by_class", "intra-", "As training data"):
+        assert word not in text
+
+
 def test_an_accelerator_is_estimated_by_its_maximum():
     device = {"kind": "gpu", "name": "NVIDIA H200", "count": 1}
     assert "0.75 h x 700 W, with 700 W assumed for the device's stated maximum" in render(info={"device": device})
@@ -414,7 +503,7 @@ def test_every_failure_mode_has_its_picture():
     text = render(pictures="../zoo/checkpoints/shipped/x/")
     pictures = re.findall(r"\]\(\.\./zoo/checkpoints/shipped/x/(.+?)\)", text)
     assert sorted(pictures) == sorted(
-        {"samples.png", *checkpoint.EVIDENCE} - {"evaluation.json", "evidence.json", "truncation.png"}
+        {"samples.png", *checkpoint.EVIDENCE} - {"evaluation.json", "evidence.json", "truncation.png", "by_class.png"}
     )
 
 

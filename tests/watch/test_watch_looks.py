@@ -68,6 +68,30 @@ def test_equal_images_make_fewer_bins():
     assert reference.compare(grey)["diversity"] == 0
 
 
+def test_the_least_varied_class_is_named(real):
+    labels = np.arange(len(real)) % 4
+    classes = looks.Classes(real[:300], labels[:300])
+    healthy = classes.compare(real[300:], labels[300:])
+    assert healthy["class_diversity"] > 0.7 and healthy["class_median"] == pytest.approx(1, abs=0.15)
+    images = real[300:].copy()
+    images[labels[300:] == 2] = images[2]
+    broken = classes.compare(images, labels[300:])
+    assert broken["class_diversity"] == pytest.approx(0, abs=1e-4) and broken["class_least"] == 2
+    assert broken["class_median"] > 0.7
+
+
+def test_classes_that_say_too_little_are_not_judged(real):
+    """Few real images, equal real images, few samples."""
+    same = np.repeat(real[:1], 20, axis=0)
+    images, labels = np.concatenate([real[:100], real[100:105], same]), np.repeat([0, 1, 2], [100, 5, 20])
+    classes = looks.Classes(images, labels)
+    assert classes.distances.keys() == {0}
+    assert classes.compare(same, np.repeat([1, 2], 10)) == {}
+    assert classes.compare(same[:5], np.array([0, 0, 0, 1, 2])) == {}
+    assert classes.compare(same[:4], np.zeros(4, int))["class_diversity"] == pytest.approx(0, abs=1e-4)
+    assert classes.compare(np.full_like(same, np.nan), np.zeros(20, int))["class_diversity"] == 0
+
+
 def test_distances_are_euclidean():
     features = np.random.default_rng(0).standard_normal((20, 5))
     expected = np.linalg.norm(features[:, None] - features, axis=2)

@@ -73,6 +73,45 @@ def test_measuring_changes_nothing_and_repeats(small, many, name):
     assert probe.before["step"] == 6
 
 
+@pytest.fixture
+def labelled(tmp_path):
+    """Bright squares of three classes, by their height."""
+    rng = np.random.default_rng(0)
+    array, labels = np.zeros((2600, 32, 32), np.uint8), np.arange(2600) % 3
+    for image, label in zip(array, labels, strict=True):
+        top, left = 2 + 8 * label + rng.integers(0, 3), rng.integers(2, 20)
+        image[top : top + 8, left : left + 8] = rng.integers(100, 255)
+    np.savez(tmp_path / "labelled.npz", images=array, labels=labels)
+    return data.prepare(str(tmp_path / "labelled.npz"), resolution=32, channels=1)
+
+
+def scale_of(gan, label, value):
+    """Sets what one class multiplies normalised features by in the generator's last layers, less 1."""
+    for variable in gan.generator.variables:
+        if "scale_label" in variable.path:
+            kernel = np.asarray(variable).copy()
+            kernel[label] = value
+            variable.assign(kernel)
+
+
+def test_a_class_that_collapses_alone_is_seen_and_named(small, labelled):
+    recipe = small("sngan-fashion-mnist", **{"data.source": labelled.source, "model.classes": 3})
+    gan = GAN(recipe)
+    healthy = Probe(gan, labelled).measure(0)
+    scale_of(gan, 1, -1.0)  # x (1 - 1) + 0: the same for every latent
+    broken = Probe(gan, labelled).measure(0)
+    assert healthy["class_diversity"] > 0.2
+    assert broken["class_diversity"] == pytest.approx(0, abs=1e-4)
+    assert broken["class_least"] == 1
+    assert broken["class_median"] > 0.2
+    assert broken["diversity"] > 0.2, "all together look varied"
+
+
+def test_signals_of_classes_are_those_of_conditional_models_alone(small, labelled):
+    gan = GAN(small("sngan-fashion-mnist", **{"data.source": labelled.source}))
+    assert not [name for name in Probe(gan, labelled).measure(0) if name.startswith("class_")]
+
+
 def test_the_extremes_are_those_before_augmentation(small, many):
     gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source, "augment.diffaugment": ["color"]}))
     signals = Probe(gan, many).measure(0)

@@ -82,6 +82,29 @@ def test_what_a_remedy_sets_is_written_as_set_reads_it(run, name):
     assert told > 10
 
 
+def test_a_class_that_collapsed_is_named_as_the_checkpoint_calls_it(tmp_path):
+    recipe = RECIPE.replace(**{"model.classes": 3})
+    run = Run(tmp_path / "run")
+    run.start(recipe)
+    for step in range(0, 101, 10):
+        alike = {"class_diversity": 0.7 if step <= 40 else 0.01, "class_least": 1, "class_median": 0.8}
+        run.log({"step": step, "images": 64 * step, "d_loss": 1.0 + step / 100, "g_loss": 1.0, **alike})
+    info = {"step": 80, "kid": 0.05, "data": {"classes": ["shirt", "sandal", "bag"]}}
+    checkpoint.save(run.checkpoint_path(80), recipe, {}, info)
+    diagnosis = diagnose(run.path)
+    assert [finding.name for finding in diagnosis.findings] == ["class_collapse"]
+    assert diagnosis.verdict == "look closer"
+    text = report.markdown(diagnosis)
+    for expected in (
+        "(class_collapse)",
+        "Which: sandal (class 1).",
+        "class_diversity was 0.01",
+        "Look at its real images",
+    ):
+        assert expected in text
+    assert "sandal" in report.page(diagnosis)
+
+
 def test_the_page_needs_no_other_file(run):
     page = report.page(diagnose(run.path))
     assert set(re.findall(r'src="([^:,]+)', page)) == {"data"}

@@ -108,6 +108,7 @@ def test_a_healthy_log_has_no_findings():
         ("batch_statistics", {"d_real": 9.0, "d_fake": -9.0}),
         ("memorised", {"memorised": 0.95}),
         ("collapse", {"diversity": lambda step: 0.9 if step < 500 else 0.01}),
+        ("class_collapse", {"class_diversity": lambda step: 0.8 if step < 500 else 0.01, "class_least": 1}),
         ("frozen_losses", {"d_loss": 13.82, "g_loss": 0.0}),
         ("exploding", {"d_gradient": lambda step: 3.0 if step < 600 else 900.0}),
     ],
@@ -116,6 +117,25 @@ def test_each_failure_is_named_first(expected, signals):
     found = find(log(**signals), RECIPE)
     assert found[0].name == expected
     assert found[0].level in ("warn", "stop")
+
+
+def test_each_class_that_collapses_is_named():
+    def least(step):
+        return 7 if step < 500 else 3 + 2 * (step % 2)
+
+    signals = {"class_diversity": lambda step: 0.8 if step < 500 else 0.01, "class_least": least}
+    (found,) = find(log(**signals), RECIPE)
+    assert (found.labels, found.lasting) == ((3, 5), True)
+    assert str(found).startswith("class_collapse: samples of a class are nearly the same for all latents, class 3, 5 (")
+    changes = remedy(found, RECIPE.replace(**{"model.classes": 10})).changes
+    assert changes["data.balanced"] is True
+
+
+def test_a_class_that_is_alike_for_a_while_or_with_all_others_is_no_collapse_of_a_class():
+    assert names(log(class_diversity=lambda step: 0.01 if step < 300 else 0.7, class_least=2)) == [], "at the start"
+    assert names(log(class_diversity=lambda step: 0.01 if step == 600 else 0.7, class_least=2)) == [], "once"
+    alike = {"diversity": lambda step: 0.9 if step < 500 else 0.01, "class_diversity": 0.01, "class_least": 2}
+    assert names(log(start=500, **alike)) == ["collapse"]
 
 
 @pytest.mark.parametrize(

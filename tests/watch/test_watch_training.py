@@ -67,10 +67,11 @@ def test_every_rules_signal_is_measured(small, tmp_path, monkeypatch):
     """Signals that are missing are not judged: a rule of a misspelt one would be silent."""
     monkeypatch.setattr(watcher, "SHARE", math.inf)
     images = np.random.default_rng(0).integers(0, 256, (2_600, 32, 32), np.uint8)  # enough for held-out ones
-    np.savez(tmp_path / "noise.npz", images=images)
-    recipe = small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / "noise.npz"), "log.kid_images": 40})
+    np.savez(tmp_path / "noise.npz", images=images, labels=np.arange(2_600) % 3)
+    options = {"data.source": str(tmp_path / "noise.npz"), "log.kid_images": 40, "model.classes": 3}
+    recipe = small("dcgan-fashion-mnist", **options)
     measured = set().union(*derive(zoo.train(recipe, tmp_path / "run").entries(), recipe))
-    assert {rule.signal for rule in RULES} <= measured
+    assert {rule.signal for rule in RULES} | {rule.which for rule in RULES if rule.which} <= measured
 
 
 def test_what_is_measured_stops_a_run(small, tmp_path):

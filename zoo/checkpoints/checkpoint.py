@@ -42,6 +42,7 @@ EVIDENCE = (
     "evaluation.json",
     "evidence.json",
     "interpolation.png",
+    "by_class.png",
     "classes.png",
     "worst.png",
     "missed.png",

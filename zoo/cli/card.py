@@ -42,7 +42,10 @@ from zoo.evaluation import EXTRACTORS
     type=click.Path(exists=True, file_okay=False),
     help="The run that it comes from, for its history and raw weights; others, for the spread over seeds.",
 )
-def card(name, out, measure, data, data_dir, images, seeds, extractors, runs) -> None:
+@click.option(
+    "--cas", is_flag=True, help="Train classifiers on samples of each class, too; of a conditional model. Takes long."
+)
+def card(name, out, measure, data, data_dir, images, seeds, extractors, runs, cas) -> None:
     """Renders the model card of a checkpoint from its evidence. NAME: what `sample` takes.
 
     What was not measured, the card says was not measured.
@@ -70,6 +73,7 @@ def card(name, out, measure, data, data_dir, images, seeds, extractors, runs) ->
             seeds=range(seeds),
             extractor=extractors,
             runs=runs,
+            cas=cas,
         )
     folder = resolve.resolve(name)
     text = cards.render(cards.read(folder), name, _beside(folder, out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ import zoo
 from zoo.cli.terminal import load_backend, say
 from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 if TYPE_CHECKING:
     from zoo.evaluation import results
 
+MOST_CLASSES = 100  # rows of a table
 OPTIONS = [
     click.option(
         "--data", help="tfds:NAME, a folder of images, a .zip, .npz or .npy file.  [default: the training data]"
@@ -67,8 +70,13 @@ def measuring(command):
 @click.command()
 @click.argument("name")
 @measuring
+@click.option(
+    "--cas",
+    is_flag=True,
+    help="Train classifiers on samples of each class, too; of a conditional generator. Takes long.",
+)
 @click.option("-o", "--out", default="evaluation.json", show_default=True, help="The scores with their protocol.")
-def evaluate(name, out, **options) -> None:
+def evaluate(name, cas, out, **options) -> None:
     """Scores generated images against real ones. NAME: what `sample` takes, or a folder or file of images.
 
     Prints each score beside its floor, the score of real images against other real images. The distance is called FID
@@ -79,16 +87,21 @@ def evaluate(name, out, **options) -> None:
     ganzoo evaluate runs/mine --data tfds:cifar10 --extractor inception -n 50000
     ganzoo evaluate dcgan-fashion-mnist --extractor efficientnet-lite0 --extractor classifier
     ganzoo evaluate my/generated/images --data my/real/images
+    ganzoo evaluate runs/with-classes --cas
     """
     from zoo.evaluation import results
     from zoo.files import atomic
 
     atomic.require_writable_file(Path(out))
-    result = _evaluate(name, options)
+    result = _evaluate(name, options, cas)
     with atomic.replacing(Path(out)) as temporary:
         temporary.write_bytes(results.encode(result))
     for part in result.evaluations:
         click.echo("\n".join(table(part)))
+    if result.by_class:
+        click.echo("\n".join(class_table(result.by_class)))
+    if result.cas:
+        click.echo("\n".join(worth(result.cas)))
     similarity = result.ms_ssim
     click.echo(
         f"MS-SSIM of {similarity.pairs:,} random pairs: generated {similarity.generated:.4f}, real "
@@ -131,7 +144,7 @@ def compare(names, out, **options) -> None:
     say(f"wrote {out} and {Path(out).with_suffix('.json')}")
 
 
-def _evaluate(name: str, options: dict) -> results.Evaluation:
+def _evaluate(name: str, options: dict, cas: bool = False) -> results.Evaluation:
     load_backend()
     return zoo.evaluate(
         name,
@@ -143,6 +156,7 @@ def _evaluate(name: str, options: dict) -> results.Evaluation:
         weights=options["weights"],
         fit=options["fit"],
         data_dir=options["data_dir"],
+        cas=cas,
     )
 
 
@@ -170,6 +184,55 @@ def table(part: results.Part) -> list[str]:
             for name, real, drawn in zip(shares.classes, shares.real, shares.generated, strict=True)
         ]
     return lines
+
+
+def class_table(found: results.ByClass) -> list[str]:
+    """The lines that a person reads of a conditional generator's classes, each score with its floor behind it."""
+    from zoo.publish.card.wording import number
+
+    counts = [row.count for row in found.classes]
+    titles = [score.name for score in found.scored[0].scores] if found.scored else []
+    widths = [max(10, len(title) + 1) for title in titles]
+
+    def cells(scores: Sequence[results.Score]) -> str:
+        pairs = zip(scores, widths, strict=True)
+        return "".join(f"{number(score.mean):>{width}}{number(score.floor):>8}" for score, width in pairs)
+
+    def line(name: str, share: str, scores: str, accuracies: Sequence[float | None]) -> str:
+        shown = ("" if value is None else f"{value:.1%}" for value in accuracies)
+        return f"  {name:16}{share:>7}{scores}" + "".join(f"{value:>10}" for value in shown)
+
+    heads = "".join(f"{title:>{width}}{'floor':>8}" for title, width in zip(titles, widths, strict=True))
+    blank = " " * (sum(widths) + 8 * len(widths))
+    lines = [
+        f"by class, {min(counts):,} to {max(counts):,} images on each side; behind each score its floor",
+        f"{line('', 'share', heads, [])}{'accuracy':>10}{'real':>10}",
+    ]
+    for row in found.classes[:MOST_CLASSES]:
+        scores = cells(row.scores) if row.scores else blank
+        name = printable(row.name)[:16]
+        lines.append(line(name, f"{row.share:.1%}", scores, (row.accuracy, row.held_out_accuracy)))
+    if len(found.classes) > MOST_CLASSES:
+        lines.append(f"  and {len(found.classes) - MOST_CLASSES:,} more, in the file")
+    lines.append(line("mean", "", cells(found.mean) if found.mean else blank, found.accuracies))
+    if found.mean:
+        lines.append(f"  (the mean of {titles[0]} is the {found.mean[0].name})")
+    return lines
+
+
+def worth(found: results.Cas) -> list[str]:
+    """The lines that a person reads of the classification accuracy score."""
+
+    def shown(side: results.Trained, form: str) -> str:
+        return format(side.mean, form) + ("" if side.spread is None else f" ± {format(side.spread, form)}")
+
+    sides = {"real images": found.real, "generated images": found.generated, "both": found.both}
+    return [
+        f"accuracy on {found.tested_on:,} real held-out images of a classifier, by what it was trained on: "
+        f"{found.images:,} images, {found.steps:,} steps, {len(found.seeds)} seeds",
+        *(f"  {name:30}{shown(side, '.1%'):>22}" for name, side in sides.items()),
+        f"  {'generated over real (CAS)':30}{shown(found.ratio, '.3f'):>22}",
+    ]
 
 
 def side_by_side(title: str, rows: dict[str, list[results.Score]]) -> list[str]:

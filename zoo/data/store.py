@@ -50,6 +50,13 @@ class Store:
     fingerprint: str  # SHA-256 (hex) of the shapes of images and heldout, as JSON, and of their bytes
     skipped: tuple[tuple[str, str], ...]  # (relative path, reason) of everything that was left out
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each label, its number where names are not known; none without labels."""
+        if self.labels is None:
+            return ()
+        return self.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
+
 
 class _Record(msgspec.Struct, omit_defaults=True):
     """The contents of store.json."""

@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 import zoo
 from zoo import data
 from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator, load_generator
+from zoo.evaluation import cas as training_data
 from zoo.evaluation import results
+from zoo.evaluation.by_class import by_class
+from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import Measurement, Reference, Subject
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
@@ -40,6 +44,7 @@ def evaluate(
     weights: str = "ema",
     fit: str | None = None,
     data_dir: str | None = None,
+    cas: bool = False,
 ) -> Evaluation:
     """Scores generated images against real ones.
 
@@ -60,9 +65,12 @@ def evaluate(
         fit: how real images of another size reach that of the generated ones, "crop" or "pad"; by default as the
             generator's recipe has it, and "crop" for files of images.
         data_dir: where TFDS keeps its data sets.
+        cas: also train classifiers on samples of a conditional generator, and test them on real images: see
+            `zoo.evaluation.cas`.
 
     Returns:
-        The scores of each extractor beside their floor, MS-SSIM, and the protocol; `zoo.evaluation.results.encode`
+        The scores of each extractor beside their floor, MS-SSIM, and the protocol. A conditional generator is also
+        scored class by class, and by a classifier of the real images. `zoo.evaluation.results.encode`
         makes it the content of evaluation.json.
 
     Raises:
@@ -76,8 +84,14 @@ def evaluate(
     subject = _subject(generated, truncation, weights, seeds)
     remote = isinstance(generated, (str, Path)) and resolve.is_address(generated)
     reference = _reference(real, subject, images, fit, data_dir, remote)
-    judges = extractors.load_all(extractor, reference.store)
-    return evaluation(Measurement.take(subject, reference, judges, most=2 * SIMILARITY_PAIRS))
+    if cas:
+        training_data.require_labels(subject.generator, reference.store)
+    judges = _judges(extractor, subject, reference)
+    found = evaluation(Measurement.take(subject, reference, judges, most=2 * SIMILARITY_PAIRS))
+    if not cas:
+        return found
+    worth = training_data.cas(subject.generator, reference.store, truncation=truncation)
+    return msgspec.structs.replace(found, cas=worth)
 
 
 def evaluation(measurement: Measurement) -> Evaluation:
@@ -90,12 +104,26 @@ def evaluation(measurement: Measurement) -> Evaluation:
     for line in said:
         logger.warning(line)
     return Evaluation(
+        format=results.FORMAT,
         generated=measurement.subject.described,
         evaluations=parts,
         ms_ssim=similarity,
         warnings=said,
         versions=_versions(),
     )
+
+
+def _judges(wanted, subject: Subject, reference: Reference) -> list[Extractor]:
+    """Those that are asked for; a conditional generator is asked by a classifier, too, whether it draws each class."""
+    if not subject.classes:
+        return extractors.load_all(wanted, reference.store)
+    if reference.classes != subject.classes:
+        logger.info(
+            "these real images do not have the generator's classes, so that nothing is measured by class. "
+            f"Received: {reference.described.source!r}"
+        )
+        return extractors.load_all(wanted, reference.store)
+    return with_classifier(wanted, reference.store)
 
 
 def _subject(generated, truncation: float, weights: str, seeds: Sequence[int]) -> Subject:
@@ -158,6 +186,7 @@ def _part(measurement: Measurement, judge: Extractor) -> results.Part:
             for of_seeds, of_floor in zip(values, floor, strict=True)
         ],
         class_shares=_class_shares(measurement, judge) if hasattr(judge, "classes") else None,
+        by_class=by_class(measurement, judge),
     )
 
 

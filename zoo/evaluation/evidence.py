@@ -18,12 +18,13 @@ from zoo import data
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.changes import key
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator, load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
+from zoo.evaluation import cas as training_data
 from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
+from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
-from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.extractors import Extractor
 from zoo.files import atomic, shell
 from zoo.files.errors import ZooError
@@ -43,6 +44,7 @@ def measure(
     seeds: Sequence[int] = (0, 1, 2),
     extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
     runs: Sequence[str | Path] = (),
+    cas: bool = False,
 ) -> Path:
     """Measures a checkpoint on its training data and renews its evidence, whole or not at all; returns its folder.
 
@@ -57,6 +59,7 @@ def measure(
             added where the images have labels that one learns, unless an extractor with `classes` is given.
         runs: folders of runs of the same recipe on the same images: the one that the checkpoint comes from, for its
             history and its raw weights, and complete ones with other seeds, for the spread.
+        cas: as in `zoo.evaluate`.
 
     Raises:
         ZooError: not the images that it was trained on, a run of another recipe, nothing can be written there, or as
@@ -70,10 +73,14 @@ def measure(
     runs = [Run(path) for path in runs]
     _require_same(opened, runs)
     reference = _reference(opened, runs, data_source, data_dir, images)
-    judges = _judges(extractor, reference.store)
+    judges = with_classifier(extractor, reference.store)
     generator = load_generator(folder)
+    if cas:
+        training_data.require_labels(generator, reference.store)
     measurement = Measurement.take(Subject.of_generator(generator, seeds=seeds), reference, judges)
     scores = evaluate.evaluation(measurement)
+    if cas:
+        scores = msgspec.structs.replace(scores, cas=training_data.cas(generator, reference.store))
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -104,11 +111,18 @@ def measure(
         "evaluation.json": results.encode(scores),
         "evidence.json": results.encode(evidence),
         "interpolation.png": pictures.gallery(generator.interpolate(**WALK), 8),
+        **({"by_class.png": _each_class(generator)} if generator.classes else {}),
         **drawn,
         **curves,
     }
     checkpoint.renew(folder, contents)
     return folder
+
+
+def _each_class(generator: Generator) -> bytes:
+    """A row for each class, or for 16 of them, and in each column the same latents."""
+    rows = [generator.sample(COLUMNS, label=label) for label in range(len(generator.classes))[:MOST_ROWS]]
+    return pictures.gallery(np.concatenate(rows), COLUMNS)
 
 
 def command(recipe: recipes.Recipe) -> str:
@@ -164,26 +178,6 @@ def _reference(
             f"name them with --data. Received: {source!r}"
         )
     return Reference.of_store(store, wanted.source, wanted.fit, images)
-
-
-def _judges(wanted: str | Extractor | Sequence[str | Extractor], store: data.Store) -> list[Extractor]:
-    """The extractors that are asked for, and a classifier of the images where one says something."""
-    judges = extractors.load_all(wanted, store)
-    if any(hasattr(judge, "classes") for judge in judges) or store.labels is None or not len(store.heldout):
-        return judges
-    classifier = extractors.load("classifier", store)
-    return [*judges, classifier] if tells_more_than_a_guess(classifier, store) else judges
-
-
-def tells_more_than_a_guess(classifier: Extractor, store: data.Store) -> bool:
-    """Whether a classifier of these images tells more than the most frequent label would."""
-    guess = np.bincount(store.heldout_labels).max() / len(store.heldout)
-    if classifier.accuracy <= guess:
-        logger.warning(
-            f"a classifier is right on {classifier.accuracy:.0%} of the held-out images and guessing on {guess:.0%}: "
-            "left out"
-        )
-    return classifier.accuracy > guess
 
 
 def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:

@@ -40,6 +40,7 @@ class Subject:
     available: int | None = None  # images, if they are a fixed set
     recipe: Recipe | None = None
     trained_on: str | None = None  # fingerprint
+    generator: Generator | None = None
 
     @classmethod
     def of_generator(cls, generator: Generator, truncation: float = 1.0, seeds: Sequence[int] = (0,)) -> Subject:
@@ -63,7 +64,17 @@ class Subject:
             (recipe.data.resolution, recipe.data.resolution, recipe.data.channels),
             recipe=recipe,
             trained_on=info.get("data", {}).get("fingerprint"),
+            generator=generator,
         )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of a conditional generator."""
+        return self.generator.classes if self.generator else ()
+
+    def labels(self, seed: int, count: int) -> np.ndarray:
+        """Which class each image was drawn for, int64 [count], by a conditional generator."""
+        return self.generator.labels(count, seed)
 
     @classmethod
     def of_images(cls, images: np.ndarray, name: str | None = None) -> Subject:
@@ -100,6 +111,8 @@ class Reference:
     train: np.ndarray  # uint8 [N, H, W, C], that generated images are compared with
     other: np.ndarray  # uint8 [M, H, W, C], for the floor
     store: data.Store | None = None
+    labels: np.ndarray | None = None  # [N]
+    other_labels: np.ndarray | None = None  # [M]
     known: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -107,14 +120,16 @@ class Reference:
         """The images of a store, called `source`: `images` of them, or as many as there are on both sides."""
         if len(store.heldout) >= FLOOR_LEAST:
             train, other, split, floor = store.images, store.heldout, "training images", "held-out images"
+            labels = store.labels, store.heldout_labels
         else:
             train, other = halves(store.images, images)
+            labels = (None, None) if store.labels is None else halves(store.labels, images)
             split, floor = "one half of the training images", "other half"
         protocol = {"source": source, "split": split, "floor": floor, "fingerprint": store.fingerprint}
         described = results.Real(
             **protocol, **_counts(train, other, images, available), fit=fit, skipped_files=len(store.skipped)
         )
-        return cls(described, train, other, store)
+        return cls(described, train, other, store, *labels)
 
     @classmethod
     def of_images(cls, real: np.ndarray, images: int, available: int | None = None) -> Reference:
@@ -123,6 +138,11 @@ class Reference:
         train, other = halves(real, images)
         protocol = {"source": "an array", "split": "one half", "floor": "other half", "fingerprint": _digest(real)}
         return cls(results.Real(**protocol, **_counts(train, other, images, available)), train, other)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the labels, or numbers; none without labels."""
+        return self.store.class_names if self.store else ()
 
     @_once
     def features(self, judge) -> Features:
@@ -215,7 +235,7 @@ def balls(real: Features, fake: Features) -> NeighbourScores | None:
 
 
 def halves(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of the same images of up to `count`, chosen by seed 0, with none in common."""
+    """Two sets of the same images, or of their labels, of up to `count`, chosen by seed 0, with none in common."""
     order, half = np.random.default_rng(0).permutation(len(images)), len(images) // 2
     return tuple(images[np.sort(part[:count])] for part in (order[:half], order[half:]))
 

@@ -78,7 +78,8 @@ def progress(curves: dict[str, list[list[float]]], chosen: int) -> bytes:
 def comparison(evaluations: dict[str, Evaluation], path: Path) -> None:
     """Draws evaluations side by side: a panel for each score, bars with the standard deviation over the sampling seeds,
     and the floor as a dashed line."""
-    parts = list(zip(*(evaluation.evaluations for evaluation in evaluations.values()), strict=True))
+    # a conditional generator has one extractor more, behind those that were asked for
+    parts = list(zip(*(evaluation.evaluations for evaluation in evaluations.values()), strict=False))
     titles = [[score.name for score in part[0].scores] for part in parts]
     width = max(map(len, titles))
     size = (2.4 * width, (2 + 0.25 * len(evaluations)) * len(parts))

@@ -114,6 +114,35 @@ class ClassShares(Record, frozen=True, kw_only=True):
     generated: list[float]
 
 
+class OfClass(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What a conditional generator draws for one class, beside real images of this class."""
+
+    name: str
+    share: float  # of the training images
+    count: int  # of images on each side, for the scores
+    scores: tuple[Score, ...] = ()  # none where there are too few images
+    accuracy: float | None = None  # share of the samples that a classifier takes for this class
+    held_out_accuracy: float | None = None  # the same of real images that were held out
+
+
+class ByClass(Record, frozen=True, kw_only=True):
+    """The scores of each class, each with as many samples, real images and other real images."""
+
+    mean: list[Score]  # over the classes that have scores; of the Frechet distance it is the intra-FID
+    classes: list[OfClass]
+
+    @property
+    def scored(self) -> list[OfClass]:
+        return [row for row in self.classes if row.scores]
+
+    @property
+    def accuracies(self) -> tuple[float | None, float | None]:
+        """The accuracy of samples and of held-out images, on average over the classes that have both."""
+        both = [(row.accuracy, row.held_out_accuracy) for row in self.classes]
+        both = [pair for pair in both if None not in pair]
+        return tuple(float(np.mean(side)) for side in zip(*both, strict=True)) if both else (None, None)
+
+
 class Settings(Record, frozen=True, kw_only=True):
     """What the scores depend on besides the images and the extractor."""
 
@@ -133,6 +162,7 @@ class Part(Record, frozen=True, kw_only=True, omit_defaults=True):
     settings: Settings
     scores: list[Score]
     class_shares: ClassShares | None = None
+    by_class: ByClass | None = None
 
     @property
     def by_name(self) -> dict[str, Score]:
@@ -153,7 +183,46 @@ class Similarity(Record, frozen=True, kw_only=True):
     real_standard_error: float
 
 
-class Evaluation(Record, frozen=True, kw_only=True):
+class Trained(Record, frozen=True, kw_only=True):
+    """The accuracy on real held-out images of a classifier, over training seeds."""
+
+    values: list[float]
+    mean: float
+    spread: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Trained:
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return cls(values=list(values), mean=float(np.mean(values)), spread=spread)
+
+
+class Cas(Record, frozen=True, kw_only=True):
+    """What samples are worth as training data: the classification accuracy score of Ravuri and Vinyals 2019,
+    arXiv:1905.10887. `zoo.evaluation.cas` says how it is taken.
+
+    Attributes:
+        real, generated, both: the accuracy of a classifier that was trained on these images.
+        ratio: generated over real, seed by seed.
+        images: real training images, and as many generated ones, of the same labels; `both` has all of them.
+        tested_on: real held-out images.
+        steps: of training, the same for all three.
+        drawn: how the generated images come.
+    """
+
+    real: Trained
+    generated: Trained
+    both: Trained
+    ratio: Trained
+    images: int
+    tested_on: int
+    seeds: list[int]
+    steps: int
+    batch_size: int
+    network: str
+    drawn: str
+
+
+class Evaluation(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What `zoo.evaluate` returns, and what evaluation.json holds.
 
     Example:
@@ -161,12 +230,26 @@ class Evaluation(Record, frozen=True, kw_only=True):
         >>> evaluation.evaluations[0].score("recall").mean
     """
 
-    format: Literal[2] = FORMAT
+    format: Literal[2]
     generated: Samples | Images
     evaluations: Annotated[list[Part], msgspec.Meta(min_length=1)]  # one for each extractor
     ms_ssim: Similarity
     warnings: list[str]
     versions: dict[str, str]
+    cas: Cas | None = None
+
+    @property
+    def by_class(self) -> ByClass | None:
+        """The scores of each class by the first extractor, with the accuracy by a classifier where there is one."""
+        parts = [part.by_class for part in self.evaluations if part.by_class]
+        if not parts:
+            return None
+        judged = next((part.classes for part in parts if part.classes[0].accuracy is not None), parts[0].classes)
+        rows = [
+            msgspec.structs.replace(row, accuracy=by.accuracy, held_out_accuracy=by.held_out_accuracy)
+            for row, by in zip(parts[0].classes, judged, strict=True)
+        ]
+        return ByClass(mean=parts[0].mean, classes=rows)
 
 
 class OfCheckpoint(Evaluation, frozen=True, kw_only=True):

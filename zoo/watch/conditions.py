@@ -72,3 +72,8 @@ def apart(entry: Entry) -> bool:
 
 def separated(entry: Entry) -> bool:
     return entry.get("separation", 0.0) > 0.99
+
+
+def varied(entry: Entry) -> bool:
+    """All samples together are not one picture, which is another failure."""
+    return entry.get("diversity", 1.0) > 0.05

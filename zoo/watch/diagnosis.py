@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo import recipe as recipes
-from zoo.checkpoints import log
+from zoo.checkpoints import labels, log
+from zoo.checkpoints.checkpoint import open_checkpoint
 from zoo.checkpoints.run import Run
 from zoo.files.errors import ZooError
 from zoo.files.shell import command
@@ -28,6 +29,7 @@ class Diagnosis:
         use: {"best": checkpoint, "last healthy": checkpoint, "latest": checkpoint}, of those that are there.
         notes: what limits the diagnosis, in sentences.
         better: the recipe with the findings' remedies applied.
+        classes: the names of the classes, by label; none of an unconditional model.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Diagnosis:
     use: dict[str, Path]
     notes: list[str]
     better: recipes.Recipe
+    classes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -95,7 +98,10 @@ def diagnose(path: str | Path) -> Diagnosis:
     use = _use(run, findings)
     if not use:
         notes.append("The run has no checkpoint.")
-    diagnosis = Diagnosis(run.path, recipe, findings, derive(entries, recipe), use, notes, cured(recipe, findings))
+    better = cured(recipe, findings)
+    diagnosis = Diagnosis(
+        run.path, recipe, findings, derive(entries, recipe), use, notes, better, _classes(recipe, use)
+    )
     if diagnosis.early:
         notes.append(
             f"The log has few lines; the slowest rule needs {EARLY}, one every {recipe.log.every_images:,} images."
@@ -123,6 +129,12 @@ def _state(run: Run, recipe: recipes.Recipe, entries: list[log.Entry], findings:
             )
         notes += [f"Changed at step {entry['step']:,}: {line}" for line in entry.get("changes", ())]
     return notes
+
+
+def _classes(recipe: recipes.Recipe, use: dict[str, Path]) -> tuple[str, ...]:
+    """As a checkpoint of the run calls them."""
+    info = next((open_checkpoint(path).info for path in use.values()), {})
+    return labels.names(recipe, info)
 
 
 def _use(run: Run, findings: list[Finding]) -> dict[str, Path]:

@@ -31,6 +31,7 @@ class Rule:
     where: Callable[[Recipe], bool] = lambda recipe: True
     also: Callable[[Entry], bool] = lambda entry: True
     since: float = 0.0
+    which: str = ""  # a signal that is the label of the class that `signal` speaks of
 
     def beyond(self, entry: Entry) -> bool:
         value = entry[self.signal]
@@ -46,6 +47,7 @@ class Finding:
         first_step: where the signal went beyond the threshold; the run was healthy before, as far as this goes.
         step: where the rule was met.
         lasting: whether the last entry with the signal is still beyond the threshold.
+        labels: of the classes that are meant, in the entries where the signal was beyond the threshold.
     """
 
     rule: Rule
@@ -53,6 +55,7 @@ class Finding:
     first_step: int
     step: int
     lasting: bool
+    labels: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -64,8 +67,9 @@ class Finding:
 
     def __str__(self) -> str:
         rule = self.rule
+        of = f", class {', '.join(map(str, self.labels))}" if self.labels else ""
         return (
-            f"{rule.name}: {rule.meaning} ({rule.signal} {self.value:.3g}, {rule.side} {rule.threshold:g} "
+            f"{rule.name}: {rule.meaning}{of} ({rule.signal} {self.value:.3g}, {rule.side} {rule.threshold:g} "
             f"since step {self.first_step})"
         )
 
@@ -85,5 +89,11 @@ def judge(rule: Rule, derived: list[Entry], recipe: Recipe) -> Finding | None:
                 streak[0]["step"],
                 entry["step"],
                 rule.beyond(judged[-1]),
+                _labels(rule, [entry for entry in judged if entry["step"] >= streak[0]["step"]]),
             )
     return None
+
+
+def _labels(rule: Rule, entries: list[Entry]) -> tuple[int, ...]:
+    """Each class that a rule names in these entries, once; several may take turns in being the worst."""
+    return tuple(sorted({int(entry[rule.which]) for entry in entries if rule.which in entry and rule.beyond(entry)}))

@@ -11,6 +11,8 @@ from zoo.evaluation.metrics.spectrum import checkerboard
 BINS = 20
 CELLS = 8  # images are compared as CELLS x CELLS means of pixels
 ROUNDS = 10  # of k-means
+LEAST_REAL, LEAST_SAMPLES = 8, 4  # images of a class; fewer say too little of its variety
+ALIKE = 0.05  # of the variety of all real images: a class with less of it has nothing to lose
 
 
 class Reference:
@@ -61,6 +63,45 @@ class Reference:
             "mean_gap": float(images.mean() - mean),
             "contrast": float(images.std() / max(std, 1e-6)),
         }
+
+
+class Classes:
+    """The variety of the real images of each class, prepared to compare samples with: rare classes are left out.
+
+    Args:
+        real: images [N, H, W, C] in [-1, 1].
+        labels: theirs, [N].
+    """
+
+    def __init__(self, real: np.ndarray, labels: np.ndarray) -> None:
+        features = cells(np.asarray(real, np.float32))
+        least = ALIKE * pair_distance(features[:256])
+        self.distances = {
+            int(label): distance
+            for label in np.unique(labels)
+            if np.sum(labels == label) >= LEAST_REAL
+            and (distance := pair_distance(features[labels == label][:256])) > least
+        }
+
+    def compare(self, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Signals of samples [M, H, W, C] in [-1, 1], drawn for these labels [M]; none where no class has enough:
+
+        class_diversity   `Reference.compare`'s diversity within one class, of the class that has least: 1 is healthy,
+                          0 one image
+        class_least       the label of that class
+        class_median      the same diversity of the median class: when it is low, latents hardly matter in any class
+        """
+        features = cells(np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6))
+        found = {
+            label: pair_distance(features[labels == label]) / distance
+            for label, distance in self.distances.items()
+            if np.sum(labels == label) >= LEAST_SAMPLES
+        }
+        if not found:
+            return {}
+        least = min(found, key=found.__getitem__)
+        median = float(np.median(list(found.values())))
+        return {"class_diversity": found[least], "class_least": least, "class_median": median}
 
 
 def cells(images: np.ndarray) -> np.ndarray:

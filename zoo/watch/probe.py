@@ -37,9 +37,11 @@ class Probe:
         latents |= {name: np.resize(rows, (SAMPLES, *rows.shape[1:])) for name, rows in labels.items()}
         self.inputs = latents, np.asarray(real), np.asarray(heldout), heldout_labels, uniforms, epsilon
         self.compute = backend.compiled(self._compute, gan.variables)
-        self.many = _some(store.images, REAL_IMAGES, rng)
+        some = _some(store.images, REAL_IMAGES, rng)
+        self.many = np.asarray(store.images[some])
         self.first = self._first_look(store, rng)
         self.reference = looks.Reference(_scaled(self.many))
+        self.classes = looks.Classes(_scaled(self.many), store.labels[some]) if labels else None
         self.before = None  # step, weights, their last movement and samples at the measurement before
 
     def _labels(self, labels: np.ndarray | None, which: np.ndarray) -> dict[str, np.ndarray]:
@@ -68,11 +70,13 @@ class Probe:
             [d, g]_weights    root mean square of all kernels
 
         and of SAMPLES samples: `movement`, their mean distance to the same latents' samples at the measurement before
-        over that of real pairs, and what `looks.Reference.compare` names.
+        over that of real pairs, and what `looks.Reference.compare` and, with classes, `looks.Classes.compare` name.
         """
         with np.errstate(all="ignore"):
             seen = {name: np.asarray(value, np.float64) for name, value in self.compute(*self.inputs).items()}
             signals = self._judgement(seen) | self.reference.compare(seen["samples"])
+            if self.classes:
+                signals |= self.classes.compare(seen["samples"], self.inputs[0]["label"].argmax(axis=-1))
             signals |= self._weights(step, seen["samples"])
         return _floats(signals | (self.first if step == 0 else {}))
 
@@ -172,7 +176,7 @@ class Probe:
             "data_high": images.max(),
         }
         if self.has_heldout:
-            heldout = _scaled(_some(store.heldout, REAL_IMAGES, rng))
+            heldout = _scaled(np.asarray(store.heldout[_some(store.heldout, REAL_IMAGES, rng)]))
             signals["data_shift"] = looks.Reference(heldout).compare(images[:SAMPLES])["ndb"]
         return signals
 
@@ -202,8 +206,8 @@ def _norms(gradients: np.ndarray) -> np.ndarray:
 
 
 def _some(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` different images, or all if there are fewer."""
-    return np.asarray(images[rng.permutation(len(images))[:count]])
+    """Which `count` different images, or all if there are fewer."""
+    return rng.permutation(len(images))[:count]
 
 
 def _exactly(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -118,6 +118,7 @@ CHANGES = {
     "batch_statistics": _spectral,
     "exploding": lambda recipe: _rates(recipe, d=0.25, g=0.25) | _lipschitz(recipe),
     "collapse": lambda recipe: _rates(recipe, g=0.5) | _lipschitz(recipe),
+    "class_collapse": lambda recipe: {"data.balanced": True} | _augment(recipe) | _lipschitz(recipe),
     "mode_dropping": lambda recipe: _lipschitz(recipe) | {"schedule.batch_size": 2 * recipe.schedule.batch_size},
     "oscillation": lambda recipe: (
         _momentum(recipe) | _decaying(recipe) | {"ema.half_life_images": _doubled(recipe.ema.half_life_images)}
@@ -211,6 +212,12 @@ REASONS = {
     "collapse": (
         "Samples are nearly the same picture for all latents. Go back to the last healthy checkpoint; a "
         "slower generator and a smoother D make it rarer."
+    ),
+    "class_collapse": (
+        "The samples of a class are nearly the same picture. Look at its real images: they may be few, or "
+        "nearly equal. Where class_median is as low in the log, the generator ignores its latents in every "
+        "class. Balanced classes show rare ones as often as others; augmentation and a smoother D keep D from "
+        "learning a small class by heart."
     ),
     "mode_dropping": (
         "Kinds of real images have no samples. A larger batch and a smoother D help; see recall and coverage "

@@ -59,13 +59,19 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
     rule, cure = finding.rule, remedy(finding, diagnosis.recipe)
     end = "It lasts to the end of the log." if finding.lasting else "It was over by the end of the log."
     changed = "".join(f" Set {key} = {toml(value)}." for key, value in cure.changes.items())
+    named = ", ".join(_class_name(diagnosis, label) for label in finding.labels)
     return [
+        *([f"Which: {named}."] if named else []),
         f"When: first seen at step {finding.first_step:,}, established at step {finding.step:,}. {end}",
         f"Evidence: {rule.signal} was {finding.value:.4g}; the threshold is {rule.side} {rule.threshold:g}, "
         f"{rule.entries} time{'s' * (rule.entries > 1)} in a row ({rule.source}).",
         f"Confidence: {rule.confidence:.0%}.",
         f"Remedy: {cure.reason}{changed}",
     ]
+
+
+def _class_name(diagnosis: Diagnosis, label: int) -> str:
+    return f"{diagnosis.classes[label]} (class {label})" if label < len(diagnosis.classes) else f"class {label}"
 
 
 def evidence(diagnosis: Diagnosis) -> bytes:

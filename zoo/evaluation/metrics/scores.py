@@ -37,14 +37,34 @@ def scores(real, fake, frechet_name: str, balls: NeighbourScores | None) -> list
             distance and the Inception Score are named after it.
         balls: what `neighbour_scores` says of the same features; None leaves its scores out.
     """
-    suffix = frechet_name.removeprefix("FID").removeprefix("FD")
-    size = min(SETTINGS["kernel_subset_size"], len(real.features), len(fake.features))
-    subsets = 1 if size == len(real.features) == len(fake.features) else SETTINGS["kernel_subsets"]
-    kernel, kernel_error = kernel_distance(real.features, fake.features, subsets, size)
-    named = ("precision", "recall", "density", "coverage") if balls else ()
+    suffix = _suffix(frechet_name)
     return [
-        Value(frechet_name, frechet_distance(real.features, fake.features), "lower"),
-        Value(f"KID{suffix}", kernel, "lower", kernel_error, has_ratio=False),
-        *(Value(name, getattr(balls, name), "higher") for name in named),
+        *distances(real.features, fake.features, frechet_name),
+        *(neighbours(balls) if balls else ()),
         Value(f"IS{suffix}", inception_score(fake.logits, SETTINGS["inception_score_splits"])[0], "higher"),
     ]
+
+
+def distances(real, fake, frechet_name: str) -> list[Value]:
+    """Frechet and kernel distance of features [N, D] and [M, D]; `frechet_name` as in `scores`."""
+    size = min(SETTINGS["kernel_subset_size"], len(real), len(fake))
+    subsets = 1 if size == len(real) == len(fake) else SETTINGS["kernel_subsets"]
+    kernel, kernel_error = kernel_distance(real, fake, subsets, size)
+    return [
+        Value(frechet_name, frechet_distance(real, fake), "lower"),
+        Value(f"KID{_suffix(frechet_name)}", kernel, "lower", kernel_error, has_ratio=False),
+    ]
+
+
+def neighbours(balls: NeighbourScores) -> list[Value]:
+    """Precision, recall, density, coverage."""
+    return [
+        Value("precision", balls.precision, "higher"),
+        Value("recall", balls.recall, "higher"),
+        Value("density", balls.density, "higher"),
+        Value("coverage", balls.coverage, "higher"),
+    ]
+
+
+def _suffix(frechet_name: str) -> str:
+    return frechet_name.removeprefix("FID").removeprefix("FD")

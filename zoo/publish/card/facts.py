@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from zoo.checkpoints import checkpoint
+from zoo.checkpoints import checkpoint, labels
 from zoo.evaluation import results
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
@@ -33,6 +33,7 @@ class Data(Record, frozen=True, kw_only=True):
 
     source: str | None = None
     images: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Info(Record, frozen=True, kw_only=True):
@@ -81,6 +82,11 @@ class Facts:
     def network(self):
         """What is known of the network."""
         return self.recipe.model.facts
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that one may ask for; none of an unconditional model."""
+        return labels.names(self.recipe, {"data": {"classes": self.info.data.classes}})
 
     @property
     def floor(self) -> str:

@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from zoo.evaluation.results import Part, Samples, Score
 from zoo.publish.card.wording import plain
 
-TASK = "unconditional-image-generation"
+TASK = "unconditional-image-generation"  # the Hub has no task for classes
 
 
 def header(facts, data: dict[str, str]) -> str:
@@ -19,7 +19,7 @@ def header(facts, data: dict[str, str]) -> str:
     """
     network, evaluation = facts.recipe.model.network, facts.evaluation
     results = [
-        _result(part, evaluation.generated, score, data)
+        _result(part, evaluation.generated, score, data, "Class-conditional" if facts.classes else "Unconditional")
         for part in (evaluation.evaluations if evaluation else ())
         for score in part.scores
     ]
@@ -28,7 +28,7 @@ def header(facts, data: dict[str, str]) -> str:
         library_name="keras" if facts.network.plain_keras else "keras-ganzoo",
         license=facts.licence,
         pipeline_tag=TASK,
-        tags=["gan", network, "keras", "ganzoo", "image-generation"],
+        tags=["gan", network, "keras", "ganzoo", "image-generation", *(["class-conditional"] if facts.classes else [])],
         datasets=[data["hub"]] if data else None,
         model_name=facts.name if results else None,
         eval_results=results or None,
@@ -36,7 +36,7 @@ def header(facts, data: dict[str, str]) -> str:
     return f"---\n{fields.to_yaml()}\n---"
 
 
-def _result(part: Part, generated: Samples, score: Score, data: dict[str, str]) -> EvalResult:
+def _result(part: Part, generated: Samples, score: Score, data: dict[str, str], kind: str) -> EvalResult:
     name, extractor = plain(score.name), plain(part.extractor.name)
     protocol = (
         f"{extractor}, {part.generated_count:,} generated against {part.real.count:,} {plain(part.real.split)}, "
@@ -44,7 +44,7 @@ def _result(part: Part, generated: Samples, score: Score, data: dict[str, str]) 
     )
     return EvalResult(
         task_type=TASK,
-        task_name="Unconditional image generation",
+        task_name=f"{kind} image generation",
         dataset_type=data.get("hub", "own"),
         dataset_name=data.get("name", plain(part.real.source)),
         metric_type=name.lower(),

@@ -11,6 +11,8 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -51,7 +53,7 @@ class Classifier:
                 "a classifier needs labelled images, some of them held out; take another extractor. "
                 f"Received: {'an array' if store is None else repr(store.source)}"
             )
-        self.classes = store.classes or tuple(map(str, range(int(store.labels.max()) + 1)))
+        self.classes = store.class_names
         self.name = f"classifier:{store.path.name.rsplit('-', 2)[0]}"
         file = kept(store)
         if not file.exists():
@@ -89,33 +91,76 @@ def network(shape: tuple[int, ...], classes: int) -> keras.Model:
 
 
 def trained(store, classes: int) -> keras.Model:
-    """A new classifier: Adam with a cosine decay, and steps enough for the statistics of batch normalisation."""
-    keras.utils.set_random_seed(0)
-    model = network(store.images.shape[1:], classes)
-    an_epoch = math.ceil(len(store.images) / BATCH_SIZE)
-    epochs = max(EPOCHS, math.ceil(LEAST_STEPS / an_epoch))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * an_epoch)
-    model.compile(keras.optimizers.Adam(rate), {"logits": loss})
+    """A new classifier of the real images, as long trained as `steps` says."""
+    count = len(store.images)
 
     def said(epoch: int, logs: dict) -> None:
+        epochs = steps(count) // math.ceil(count / BATCH_SIZE)
         logger.info(f"training a classifier of the real images: epoch {epoch + 1} of {epochs}")
 
+    each = keras.callbacks.LambdaCallback(on_epoch_end=said)
+    make = partial(network, store.images.shape[1:], classes)
+    return fitted(make, store.images, store.labels, steps(count), callbacks=[each])
+
+
+def steps(count: int) -> int:
+    """Batches to train on: EPOCHS of so many images, or more, for the statistics of batch normalisation."""
+    an_epoch = math.ceil(count / BATCH_SIZE)
+    return max(EPOCHS, math.ceil(LEAST_STEPS / an_epoch)) * an_epoch
+
+
+def fitted(
+    make: Callable[[], keras.Model],
+    images: np.ndarray,
+    labels: np.ndarray,
+    steps: int,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.Model:
+    """A classifier that was trained for so many batches: Adam with a cosine decay.
+
+    Args:
+        make: makes it, after the seed is set.
+        images, labels: uint8 [N, H, W, C] and whole numbers [N].
+        seed: of its first weights and of the order of the images.
+    """
+    keras.utils.set_random_seed(seed)
+    model = make()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), {"logits": loss})
     model.fit(
-        store.images,
-        {"logits": store.labels},
+        images,
+        {"logits": labels},
         batch_size=BATCH_SIZE,
-        epochs=epochs,
+        epochs=math.ceil(steps / math.ceil(len(images) / BATCH_SIZE)),
         verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=said)],
+        callbacks=[_Stop(steps), *callbacks],
     )
     return model
 
 
+class _Stop(keras.callbacks.Callback):
+    """Ends the training after so many batches, in the middle of an epoch."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.left -= 1
+        if not self.left:
+            self.model.stop_training = True
+
+
 def accuracy(model: keras.Model, store) -> np.ndarray:
     """The share of the held-out images that are labelled right: float32 [1]."""
-    logits = model.predict(store.heldout, batch_size=500, verbose=0)["logits"]
-    return np.float32(np.mean(np.argmax(logits, axis=-1) == store.heldout_labels)).reshape(1)
+    batches = (slice(start, start + 500) for start in range(0, len(store.heldout), 500))
+    right = [
+        np.argmax(np.asarray(model(store.heldout[some], training=False)["logits"]), axis=-1)
+        == store.heldout_labels[some]
+        for some in batches
+    ]
+    return np.float32(np.mean(np.concatenate(right))).reshape(1)
 
 
 def kept(store) -> Path:
