@@ -7,23 +7,22 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 
 import huggingface_hub
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from hub_server import Hub, Repository
 from huggingface_hub import close_session, constants
+from tiny import TINY, tensors
+from tiny import ganzoo as command
 
 import zoo
-from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, guard, huggingface, resolve
 from zoo.checkpoints.run import Run
-from zoo.cli import main
-from zoo.networks.parts.variables import by_path
 from zoo.publish import export
 from zoo.publish.push import push
 
@@ -32,17 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload"),  # huggingface_hub, of its HTTP client
 ]
 
-TINY = {
-    "model.latent_dim": 4,
-    "model.g_channels": 2,
-    "model.d_channels": 2,
-    "ema.half_life_images": 16,
-    "schedule.batch_size": 4,
-    "schedule.images": 32,
-    "log.every_images": 8,
-    "log.checkpoint_every_images": 16,
-    "log.kid_images": 0,
-}
 NEWER = pytest.mark.skipif(
     int(huggingface_hub.__version__.partition(".")[0]) < 2, reason="huggingface_hub 1 asks in another way"
 )
@@ -54,14 +42,8 @@ NAME = "hf://org/name"
 def save(folder, name="dcgan-fashion-mnist", seed=0):
     """A checkpoint folder of a tiny network that draws images of strong contrast, as `export` writes them."""
     recipe = recipes.load(name).replace(**TINY, seed=seed)
-    tensors = {
-        model.name: {path: variable.numpy().copy() for path, variable in by_path(model.variables).items()}
-        for model in networks.build(recipe)
-    }
-    for path, array in tensors["generator"].items():
-        array *= 20 if path.endswith("kernel") and name.startswith("dcgan") else 1
     info = {"images": 640, "data": {"source": recipe.data.source, "images": 60_000}}
-    raw = checkpoint.save(folder / "raw", recipe, tensors, info)
+    raw = checkpoint.save(folder / "raw", recipe, tensors(recipe, 20 if name.startswith("dcgan") else 1), info)
     return export.export(raw, "checkpoint", folder / "exported")
 
 
@@ -694,10 +676,7 @@ def test_the_file_of_released_names_holds_what_it_promises():
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in release["files"].values())
 
 
-def ganzoo(*arguments, status=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == status, result.output
-    return result
+ganzoo = partial(command, status=0)
 
 
 def test_the_commands_take_addresses(server, saved, tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ import tomllib
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
+from tiny import TINY, ganzoo, settings, tensors
 
 import zoo
 from zoo import networks
@@ -19,58 +19,19 @@ from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 from zoo.cli import main
-from zoo.networks.parts.variables import by_path
 from zoo.training.estimate import parameters
-
-TINY = {
-    "model.latent_dim": 4,
-    "model.g_channels": 2,
-    "model.d_channels": 2,
-    "ema.half_life_images": 16,
-    "schedule.batch_size": 4,
-    "schedule.images": 32,
-    "log.every_images": 8,
-    "log.checkpoint_every_images": 16,
-    "log.kid_images": 0,
-}
-SETTINGS = [argument for key, value in TINY.items() for argument in ("--set", f"{key}={value}")]
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A checkpoint folder of a tiny DCGAN that draws images of strong contrast."""
     recipe = recipes.load("dcgan-fashion-mnist").replace(**TINY)
-    tensors = {
-        model.name: {path: variable.numpy().copy() for path, variable in by_path(model.variables).items()}
-        for model in networks.build(recipe)
-    }
-    for path, array in tensors["generator"].items():
-        array *= 20 if path.endswith("kernel") else 1
     info = {"images": 640, "step": 10, "data": {"source": "tfds:fashion_mnist", "images": 60_000}}
-    return checkpoint.save(tmp_path_factory.mktemp("checkpoint") / "saved", recipe, tensors, info)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder, in which the command runs."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def ganzoo(*arguments):
-    """Runs the command; anything but success and a reported error is a crash of the test."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if not isinstance(result.exception, SystemExit | None):
-        raise result.exception
-    return result
+    return checkpoint.save(tmp_path_factory.mktemp("checkpoint") / "saved", recipe, tensors(recipe, contrast=20), info)
 
 
 def succeeds(*arguments):
-    result = ganzoo(*arguments)
-    assert result.exit_code == 0, result.output
-    return result
+    return ganzoo(*arguments, status=0)
 
 
 def fails(*arguments, match, said=""):
@@ -337,7 +298,7 @@ def test_interpolate_makes_an_animation_or_a_sheet(saved, here):
 
 
 def test_a_dry_run_prints_what_a_run_would_be_and_makes_nothing(here):
-    text = succeeds("train", "dcgan-64", "--dry-run", *SETTINGS).stdout
+    text = succeeds("train", "dcgan-64", "--dry-run", *settings()).stdout
     recipe = recipes.from_dict(tomllib.loads(text))
     assert recipe == recipes.load("dcgan-64").replace(**TINY)
     generator, discriminator = (f"{parameters(model):,}" for model in networks.build(recipe))
@@ -359,7 +320,7 @@ def test_a_dry_run_prints_what_a_run_would_be_and_makes_nothing(here):
             "optimizer.d.learning_rat.*did you mean 'learning_rate'",
         ),
         (["dcgan-fashion-mnist", "--set", "optimizer.d.learning_rate=fast"], "learning_rate must be a number"),
-        (["dcgan-fashion-mnist", "--set", "model.network=cyclegan"], "model.network must be one of 'dcgan'"),
+        (["dcgan-fashion-mnist", "--set", "model.network=cyclegan"], 'model.network must be one of "dcgan"'),
         (["dcgan-fashion-mnist", "--set", "loss.r1=1"], "batch normalisation"),
         (["dcgan-fashion-mnist", "--set", "seed"], "key=value"),
         (["dcgan-fashion-mnist", "--set", "seed=2020-01-01"], "seed must be a whole number"),
@@ -389,13 +350,13 @@ def test_data_that_are_no_images_leave_no_run(data, saved, here, images):
     (here / "text").mkdir()
     (here / "text" / "a.png").write_text("no picture")
     before = set(here.iterdir())
-    fails("train", "dcgan-fashion-mnist", *SETTINGS, "--data", data, "--out", "run", match="data source")
+    fails("train", "dcgan-fashion-mnist", *settings(), "--data", data, "--out", "run", match="data source")
     fails("finetune", saved, "--data", data, "--out", "tuned", match="data source")
     assert set(here.iterdir()) == before
 
 
 def test_train_and_resume(images, here):
-    arguments = ["dcgan-fashion-mnist", "--data", images, *SETTINGS, "--strategy", "none"]
+    arguments = ["dcgan-fashion-mnist", "--data", images, *settings(), "--strategy", "none"]
     said = succeeds("train", *arguments).stderr
     run = Run(here / "runs" / "dcgan-fashion-mnist")
     assert "draw from its best checkpoint with: ganzoo sample runs/dcgan-fashion-mnist" in said

@@ -9,46 +9,13 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
+from tiny import TINY, ganzoo, settings
 
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
-from zoo.cli import main
 from zoo.cli.terminal import Duration
 from zoo.training import rehearsal
-
-TINY = {
-    "model.latent_dim": 4,
-    "model.g_channels": 2,
-    "model.d_channels": 2,
-    "ema.half_life_images": 16,
-    "schedule.batch_size": 4,
-    "schedule.images": 32,
-    "log.every_images": 8,
-    "log.checkpoint_every_images": 16,
-    "log.kid_images": 0,
-}
-
-
-def settings(**more):
-    return [argument for key, value in (TINY | more).items() for argument in ("--set", f"{key}={value}")]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder, in which the command runs."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def ganzoo(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if not isinstance(result.exception, SystemExit | None):
-        raise result.exception
-    return result
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,19 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
+from tiny import ganzoo as command
 
 import zoo
 from zoo import networks
 from zoo.checkpoints import checkpoint
-from zoo.cli import main
 from zoo.networks.parts.variables import by_path
 
-
-def ganzoo(*arguments, status=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if not isinstance(result.exception, SystemExit | None):
-        raise result.exception
-    assert result.exit_code == status, result.output
-    return result
+ganzoo = partial(command, status=0)
 
 
 @pytest.fixture

@@ -47,17 +47,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         ZooError: the disk is full; nothing is left behind.
     """
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        _explained(path),
-        tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f"{PARTIAL}{path.name}-", ignore_cleanup_errors=True
-        ) as temporary,
-    ):
-        new = Path(temporary, "new")
-        new.mkdir()
-        yield new
-        os.replace(new, path)
+    with _beside(path) as temporary:
+        yield temporary / "new"
+        os.replace(temporary / "new", path)
 
 
 @contextlib.contextmanager
@@ -71,15 +63,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         ZooError: the disk is full; `path` is what it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        _explained(path),
-        tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f"{PARTIAL}{path.name}-", ignore_cleanup_errors=True
-        ) as temporary,
-    ):
-        new, old = Path(temporary, "new"), Path(temporary, "old")
-        new.mkdir()
+    with _beside(path) as temporary:
+        new, old = temporary / "new", temporary / "old"
         yield new
         for file in filter(Path.is_file, new.rglob("*")):
             _sync(file)
@@ -95,6 +80,19 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             elif path.is_dir() and exchange(new, path):  # another process wrote there in the meantime
                 return
             raise
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yields a folder beside `path`, with an empty folder `new` in it; it is removed in the end, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f"{PARTIAL}{path.name}-"
+    with (
+        _explained(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix, ignore_cleanup_errors=True) as temporary,
+    ):
+        (Path(temporary) / "new").mkdir()
+        yield Path(temporary)
 
 
 def exchange(a: Path, b: Path) -> bool:
