@@ -162,7 +162,7 @@ def test_the_batch_after_the_last_step_is_not_made(recipe, monkeypatch):
     made = []
     monkeypatch.setattr(loop.noise, "batch", lambda recipe, generator, step: made.append(step) or {})
     gan = SimpleNamespace(recipe=recipe, generator=None)
-    store = SimpleNamespace(images=np.zeros((10, 32, 32, 1), np.uint8))
+    store = SimpleNamespace(images=np.zeros((10, 32, 32, 1), np.uint8), labels=None)
     engine = SimpleNamespace(transfer=lambda batch: batch)
     assert [step for step, _ in loop.feed(gan, store, 14, engine)] == [14, 15]
     assert made == [14, 15]
