@@ -3,11 +3,11 @@
 Importing it loads no Keras.
 """
 
+from zoo.recipe.combinations import LEAST_KID_IMAGES
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Ramp, largest, scaled
 from zoo.recipe.reading import nearest
 from zoo.recipe.recipe import (
-    LEAST_KID_IMAGES,
     RECIPES,
     Adam,
     Model,

@@ -12,6 +12,8 @@ from zoo.recipe.writing import toml
 if TYPE_CHECKING:
     from zoo.recipe.recipe import Recipe
 
+LEAST_KID_IMAGES = 20  # with fewer it says nothing
+
 
 def require_possible(recipe: Recipe) -> None:
     """Raises ZooError for a combination that the published methods rule out."""

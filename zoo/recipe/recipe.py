@@ -28,7 +28,6 @@ from zoo.recipe.writing import toml
 RECIPES = Path(__file__).parent / "recipes"
 if not RECIPES.is_dir():  # a source checkout; in the wheel the recipes lie inside the package
     RECIPES = Path(__file__).parents[2] / "recipes"
-LEAST_KID_IMAGES = 20  # with fewer it says nothing
 
 if TYPE_CHECKING:
     AnyModel = Model
