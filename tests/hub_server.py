@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+SPACE = " (space)"  # after the name of a Space, in `Hub.repositories`
 LFS = (".safetensors", ".h5", ".png")
 
 
@@ -154,6 +155,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(200, {"errors": [], "warnings": []})
             case ["api", "models", org, name]:
                 self.describe(self.repository(org, name), "main")
+            case ["api", "spaces", org, name]:
+                self.describe(self.repository(org, f"{name}{SPACE}"), "main")
+            case ["api", "spaces", org, name, "revision", revision]:
+                self.describe(self.repository(org, f"{name}{SPACE}"), revision)
+            case ["api", "spaces", org, name, "preupload", revision]:
+                self.preupload(self.repository(org, f"{name}{SPACE}", write=True), revision)
+            case ["api", "spaces", org, name, "commit", revision]:
+                self.commit(self.repository(org, f"{name}{SPACE}", write=True), revision)
             case ["api", "models", org, name, "revision", revision]:
                 self.describe(self.repository(org, name), revision)
             case ["api", "models", org, name, "tree", revision, *_]:
@@ -199,14 +208,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def create(self, wanted):
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        name = f"{wanted['organization']}/{wanted['name']}"
+        name = f"{wanted['organization']}/{wanted['name']}{SPACE if wanted.get('type') == 'space' else ''}"
         if wanted["organization"] not in self.hub.tokens.get(token, ()):
             raise Refused(403 if token in self.hub.tokens else 401, "")
         exists = name in self.hub.repositories
         if not exists:
             private = wanted.get("private") or wanted.get("visibility") == "private"
             self.hub.repositories[name] = Repository(private=bool(private))
-        self.send(409 if exists else 200, {"url": f"{self.hub.url}/{name}", "name": name})
+        shown = f"spaces/{name.removesuffix(SPACE)}" if name.endswith(SPACE) else name
+        self.send(409 if exists else 200, {"url": f"{self.hub.url}/{shown}", "name": name.removesuffix(SPACE)})
 
     def find(self, repository, revision):
         commit = repository.find(revision)

@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "card",
     "compare",
+    "demo",
     "diagnose",
     "evaluate",
     "export",
@@ -29,6 +30,7 @@ __all__ = [
     "list_recipes",
     "load_generator",
     "load_recipe",
+    "project",
     "pull",
     "push",
     "search",
@@ -40,7 +42,9 @@ if TYPE_CHECKING:  # what editors and type checkers read
     from zoo.checkpoints.resolve import list_checkpoints, pull
     from zoo.evaluation.compare import compare
     from zoo.evaluation.evaluate import evaluate
+    from zoo.evaluation.projection import project
     from zoo.files.errors import ZooError
+    from zoo.publish.demo import demo
     from zoo.publish.export import export
     from zoo.publish.model_card import card
     from zoo.publish.push import push
@@ -60,6 +64,7 @@ else:  # what runs: the same imports, late
         "ZooError": "zoo.files.errors",
         "card": "zoo.publish.model_card",
         "compare": "zoo.evaluation.compare",
+        "demo": "zoo.publish.demo",
         "diagnose": "zoo.watch.diagnosis",
         "evaluate": "zoo.evaluation.evaluate",
         "export": "zoo.publish.export",
@@ -68,6 +73,7 @@ else:  # what runs: the same imports, late
         "list_recipes": "zoo.recipe",
         "load_generator": "zoo.checkpoints.generator",
         "load_recipe": "zoo.recipe",
+        "project": "zoo.evaluation.projection",
         "pull": "zoo.checkpoints.resolve",
         "push": "zoo.publish.push",
         "search": "zoo.training.search.search",

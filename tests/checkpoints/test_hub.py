@@ -125,6 +125,51 @@ def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server,
     assert "license: cc-by-4.0\n" in repository.tree()["README.md"].decode()
 
 
+def test_a_space_is_the_page_of_the_commit(server, saved, tmp_path):
+    gradio = pytest.importorskip("gradio")
+    result = CliRunner().invoke(main, ["push", str(saved), "org/name", "--space"])
+    assert result.exit_code == 0, result.output
+    commit = server.repositories["org/name"].branches["main"]
+    tree = server.repositories["org/name (space)"].tree()
+    assert set(tree) == {".gitattributes", "app.py", "README.md", "requirements.txt"}
+    header = yaml.safe_load(tree["README.md"].decode().split("---")[1])
+    assert header == {
+        "title": "name",
+        "sdk": "gradio",
+        "sdk_version": gradio.__version__,
+        "app_file": "app.py",
+        "models": ["org/name"],
+    }
+    assert tree["requirements.txt"].decode() == f"keras-ganzoo[demo,tensorflow]=={zoo.__version__}\n"
+    (tmp_path / "app.py").write_bytes(tree["app.py"])
+    script = """
+import runpy
+import gradio
+there = f"hf://org/name@{COMMIT}"
+gradio.Blocks.launch = lambda self, **options: print("server_name" in options, there in str(self.config))
+runpy.run_path("app.py")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace("{COMMIT}", commit)],
+        cwd=tmp_path,
+        env=os.environ | {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_DISABLE_XET": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "False True\n", done.stderr  # the Space itself says on which address it serves
+    push(saved, "org/name", space=True)  # again
+    assert set(server.repositories["org/name (space)"].tree()) == set(tree)
+
+
+def test_a_space_of_something_else_is_refused_before_anything_is_pushed(server, saved):
+    pytest.importorskip("gradio")
+    server.repositories["org/name (space)"] = Repository()
+    server.repositories["org/name (space)"].commit({"app.py": b"", "mine.py": b""})
+    refused(r"Space of that name holds something else \(mine\.py\)", push, saved, "org/name", space=True)
+    assert "org/name" not in server.repositories
+    assert not server.posts("commit")
+
+
 def test_a_push_without_changes_commits_nothing_and_says_so(server, saved, said):
     first = push(saved, "org/name")
     assert push(saved, "org/name") == first

@@ -165,6 +165,35 @@ def test_a_walk_is_a_film(run):
         assert film.info["duration"] == 40  # ms
 
 
+def test_a_direction_is_a_film_and_the_first_eight_a_sheet(run):
+    ganzoo("directions", "mine", "--checkpoint", "4", "--scale", "1")
+    with Image.open("directions.png") as sheet:
+        assert (sheet.size, sheet.text["Directions"]) == ((9 * 32, 8 * 32), "GANSpace")
+    ganzoo("interpolate", "mine", "--checkpoint", "4", "--direction", "2", "--steps", "8", "-o", "second.gif")
+    with Image.open("second.gif") as film:
+        assert (film.n_frames, film.size) == (8, (128, 128))
+    for arguments in (["directions", "mine", "-o", "a.gif"], ["interpolate", "mine", "--direction", "60"]):
+        assert re.search(r"written as \.png|from 1 to latent_dim", ganzoo(*arguments, status=1).stderr)
+
+
+def test_a_picture_becomes_latents(run, monkeypatch):
+    from zoo.evaluation import projection
+
+    monkeypatch.setattr(projection, "POOL", 64)
+    ganzoo("sample", "mine", "--checkpoint", "4", "-n", "1", "--seed", "77", "-o", "picture.png")
+    said = ganzoo(
+        *("project", "mine", "picture.png", "--checkpoint", "4", "--steps", "30", "--film", "way.gif", "-o", "z.npz")
+    ).stdout
+    assert float(re.search(r"to z\.npz: PSNR ([\d.]+) dB of mine/step-000000004\n", said)[1]) > 30
+    ganzoo("sample", "mine", "--checkpoint", "4", "--latents", "z.npz", "-o", "again.png")
+    with Image.open("again.png") as again, Image.open("picture.png") as picture:
+        assert np.square(np.asarray(again, float) - picture).mean() < 65  # 30 dB
+    with Image.open("way.gif") as film:
+        assert (film.size, film.n_frames > 20) == ((2 * 128, 128), True)
+    for wrong in ("z.npz", "none.png"):
+        assert "picture" in ganzoo("project", "mine", wrong, "-o", "new.npz", status=1).stderr
+
+
 def test_two_commands_do_not_share_a_folder(run):
     ganzoo("sample", "mine", "--checkpoint", "4", "-n", "3", "-o", "images/")
     before = {path.name: path.read_bytes() for path in (run.parent / "images").iterdir()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import zoo
-from zoo.cli import card, doctor, draw, evaluate, names, publish, search, train
+from zoo.cli import card, doctor, draw, evaluate, explore, names, publish, search, train
 from zoo.cli.terminal import Group
 
 
@@ -30,6 +30,9 @@ for command in (
     names.show,
     draw.sample,
     draw.interpolate,
+    explore.project,
+    explore.directions,
+    explore.demo,
     train.train,
     train.finetune,
     search.search,

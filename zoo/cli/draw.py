@@ -134,6 +134,7 @@ def _from(generator: zoo.Generator) -> str:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--latents", metavar="FILE.npz", help="Instead of --stops and --seed, the latents that are visited.")
 @of_a_class
+@click.option("--direction", type=click.IntRange(1, 64), help="Instead of a walk: one image, along this direction.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
 @click.option("--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second.")
@@ -146,6 +147,7 @@ def interpolate(
     seed: int,
     latents: str | None,
     classes: tuple[str, ...],
+    direction: int | None,
     truncation: float,
     scale: int,
     fps: int,
@@ -159,6 +161,7 @@ def interpolate(
     ganzoo interpolate dcgan-fashion-mnist --steps 32 --stops 4 -o walk.png
     ganzoo interpolate dcgan-fashion-mnist --latents liked.npz -o liked.webp
     ganzoo interpolate sngan-cond-cifar10 --class ship --class truck
+    ganzoo interpolate dcgan-fashion-mnist --direction 2 -o second.gif
 
     An .mp4 needs imageio-ffmpeg: pip install "keras-ganzoo[film]".
     """
@@ -176,8 +179,21 @@ def interpolate(
     visited = files.load(latents, generator) if latents else stops
     count = len(next(iter(visited.values()))) if latents else stops
     label = [classes[i % len(classes)] for i in range(count)] if classes else None
-    walk = generator.walk(steps, visited, seed, label)
     about = generator.about(None if latents else seed, truncation)
+    if direction:
+        from zoo.evaluation import directions
+
+        found = directions.find(generator, max(8, direction))
+        first = (
+            {key: value[:1] for key, value in visited.items()}
+            if latents
+            else generator.latents(1, seed, classes[0] if classes else None)
+        )
+        start = directions.in_space(generator, found, first, truncation)
+        walk = directions.there_and_back(found, start, direction, steps)
+        count, truncation = 4, truncation if found.space == "z" else 1.0  # quarters: there, back, beyond, back
+    else:
+        walk = generator.walk(steps, visited, seed, label)
     batches = progress(generator.image_batches(walk, truncation), steps)
     if sheet:
         picture = pictures.grid(np.concatenate(list(batches)), math.ceil(steps / count), scale)

@@ -48,19 +48,23 @@ def export(name: str, format_: str, checkpoint: str | None, out: str, license: s
 @click.option("--revision", metavar="BRANCH", help="A branch, made if it does not exist.  [default: the main branch]")
 @click.option("-m", "--message", help="What the commit says.")
 @click.option("--license", help="Of the weights, for the card: apache-2.0, cc-by-4.0, ...")
-def push(name, repository, private, revision, message, license) -> None:
+@click.option("--space", is_flag=True, help="Make a Space of that name too, with the page of `ganzoo demo`.")
+def push(name, repository, private, revision, message, license, space) -> None:
     """Publishes a checkpoint on the Hugging Face Hub. NAME: what `sample` takes; of a run, the best.
 
     One commit, or none when nothing has changed. The token is that of `hf auth login`, or HF_TOKEN.
 
     \b
     ganzoo push runs/mine my-name/my-gan --private
+    ganzoo push runs/mine my-name/my-gan --space
     ganzoo push runs/mine my-name/my-gan --revision smaller -m "Fewer channels"
     """
     load_backend()
     from zoo.publish import push as pushing
 
-    address = pushing.push(name, repository, private=private, revision=revision, message=message, license=license)
+    address = pushing.push(
+        name, repository, private=private, revision=revision, message=message, license=license, space=space
+    )
     say(f"draw from it with: ganzoo sample {address}")
 
 

@@ -19,6 +19,8 @@ from PIL import Image, PngImagePlugin
 
 from zoo.data import depth, pixels, sources
 from zoo.data.sources import Content, Item
+from zoo.data.sources.base import array_item
+from zoo.data.sources.files import open_image
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
@@ -77,6 +79,48 @@ def read_images(source: str | os.PathLike[str]) -> np.ndarray:
         images = np.asarray(np.memmap(file, np.uint8, "r", shape=(summary.count, *shape)))
     require_more_than_0_and_1(images, source)
     return images
+
+
+def read_picture(picture: str | os.PathLike[str] | np.ndarray, resolution: int, channels: int) -> np.ndarray:
+    """One picture as uint8 `[resolution, resolution, channels]`: its middle square, scaled, as `prepare` does it.
+
+    Args:
+        picture: a file, or an array uint8 `[H, W]` or `[H, W, 1|3|4]`.
+
+    Raises:
+        ZooError: no such file, or none that can be read as an image.
+    """
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,), (4,)):
+            raise ZooError(
+                f"a picture is uint8 of [H, W] or [H, W, 1, 3 or 4]. Received: {picture.dtype} {picture.shape}"
+            )
+        name, item = f"an array {picture.shape}", array_item("array", picture)
+    else:
+        name = os.fspath(picture)
+        if not os.path.isfile(name):
+            raise ZooError(f"there is no such picture. Received: {name!r}")
+        item = Item(name, partial(open_image, name))
+    size = []
+
+    def items() -> Iterator[Item]:
+        yield item._replace(load=lambda: _noted(item.load(), size))
+
+    (found,) = read_scaled(Content(1, items, [], {}), resolution, channels, "crop")
+    if found.pixels is None:
+        raise ZooError(f"the picture cannot be read: {printable(found.reason, 200)}. Received: {name!r}")
+    changes = list(found.changes)
+    if size[0] != (resolution, resolution):
+        cut = "cut to its middle square and " if size[0][0] != size[0][1] else ""
+        changes.insert(0, f"was {size[0][0]} x {size[0][1]} pixels, {cut}made {resolution} x {resolution}")
+    if changes:
+        logger.info(printable("the picture " + "; ".join(change.replace("were ", "was ") for change in changes)))
+    return found.pixels
+
+
+def _noted(image: Image.Image, size: list[tuple[int, int]]) -> Image.Image:
+    size[:] = [image.size]
+    return image
 
 
 def require_more_than_0_and_1(images: np.ndarray, source: str) -> None:

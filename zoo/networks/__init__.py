@@ -106,3 +106,8 @@ def discriminate(discriminator: keras.Model, images, inputs: dict, training: boo
 def styled(recipe: Recipe, generator: keras.Model) -> tuple[keras.Model, keras.Model]:
     """(mapping, synthesis) of a generator whose network has `facts.styles`: inputs -> w, and w with noise -> images."""
     return module(recipe.model.network).styled(generator)
+
+
+def affine(recipe: Recipe, generator: keras.Model) -> list:
+    """The kernels from w to the scales of each layer, of a generator whose network has `facts.styles`."""
+    return module(recipe.model.network).affine(generator)

@@ -46,6 +46,7 @@ class Config(Model, frozen=True, kw_only=True, tag="dcgan"):
         resolutions=(32, 64, 128, 256),
         d_batch_norm=True,
         beta_1=0.5,
+        activations="up8_relu",
         without_batch_norm=_as_sngan,
     )
     space: ClassVar[dict[str, Any]] = BETA_1

@@ -44,7 +44,9 @@ class Config(Model, frozen=True, kw_only=True, tag="r3gan"):
     group_channels: Count  # of the 3 x 3 convolutions
     pyramid: bool = False  # half as wide wherever the image is twice as large
 
-    facts: ClassVar[Facts] = Facts(title="R3GAN", paper="Huang 2024, arXiv:2501.05441", resolutions=(32, 64, 128, 256))
+    facts: ClassVar[Facts] = Facts(
+        title="R3GAN", paper="Huang 2024, arXiv:2501.05441", resolutions=(32, 64, 128, 256), activations="size8_block1"
+    )
     space: ClassVar[dict[str, Any]] = {
         "loss.r2": {"times": "loss.r1"},
         "model.g_channels": {"factors": [0.5, 1.0]},  # which the groups divide

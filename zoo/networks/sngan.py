@@ -23,7 +23,9 @@ from zoo.networks.parts.network import BETA_1, Facts
 class Config(resnet.ResNet, frozen=True, kw_only=True, tag="sngan"):
     """[model] of an SNGAN recipe."""
 
-    facts: ClassVar[Facts] = Facts(title="SNGAN", paper="Miyato 2018, arXiv:1802.05957", d_lipschitz=True)
+    facts: ClassVar[Facts] = Facts(
+        title="SNGAN", paper="Miyato 2018, arXiv:1802.05957", d_lipschitz=True, activations="block8"
+    )
     space: ClassVar[dict[str, Any]] = BETA_1 | {"schedule.d_steps": {"choices": [1, 2, 3, 5]}}
 
 

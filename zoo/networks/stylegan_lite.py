@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from msgspec import Meta
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
@@ -169,6 +170,11 @@ def styled(generator: keras.Model) -> tuple[keras.Model, keras.Model]:
     noise = keras.Input(noise.shape[1:], name="noise")
     image = late([w[:, 0], noise, *(w[:, i] for i in range(len(per_layer)))])
     return mapping, keras.Model({"w": w, "noise": noise}, image, name="synthesis")
+
+
+def affine(generator: keras.Model) -> list[np.ndarray]:
+    """The kernels of the layers that turn w into the scales of each convolution: [latent_dim, channels] each."""
+    return [np.asarray(layer.kernel) for layer in generator.layers if layer.name.endswith("_style")]
 
 
 def discriminator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:

@@ -23,7 +23,7 @@ from zoo.networks.parts.network import BETA_1, Facts
 class Config(resnet.ResNet, frozen=True, kw_only=True, tag="wgan-gp"):
     """[model] of a WGAN-GP recipe."""
 
-    facts: ClassVar[Facts] = Facts(title="WGAN-GP", paper="Gulrajani 2017, arXiv:1704.00028")
+    facts: ClassVar[Facts] = Facts(title="WGAN-GP", paper="Gulrajani 2017, arXiv:1704.00028", activations="block8")
     space: ClassVar[dict[str, Any]] = BETA_1 | {"schedule.d_steps": {"choices": [1, 2, 3, 5]}}
 
 

@@ -15,6 +15,7 @@ from zoo.checkpoints.generator import load_generator
 from zoo.files.errors import ZooError
 from zoo.networks.parts.lazy import keras
 from zoo.publish import card, export
+from zoo.publish import space as spaces
 
 logger = logging.getLogger("ganzoo")
 
@@ -31,6 +32,7 @@ def push(
     revision: str | None = None,
     message: str | None = None,
     license: str | None = None,
+    space: bool = False,
 ) -> str:
     """Publishes a checkpoint, and returns its address, "hf://org/name@commit".
 
@@ -45,6 +47,7 @@ def push(
         revision: a branch, made if it does not exist; None: the main branch.
         message: of the commit.
         license: of the weights, as in `zoo.export`.
+        space: make a Space of the same name too, whose page is that of `zoo.demo` and draws from this commit.
 
     Raises:
         ZooError: not org/name, no token, no permission, a repository of other files, or a public one that was to be
@@ -68,6 +71,8 @@ def push(
     with huggingface.explained(address), guard.guarded():
         before = _look(api, address)
     _require_ours(before, address, private)
+    if space:
+        spaces.require_free(api, address)
     with tempfile.TemporaryDirectory() as temporary:
         folder = _assemble(name, Path(temporary) / "checkpoint", address.repository, license)
         files = {path.name for path in folder.iterdir()}
@@ -85,7 +90,11 @@ def push(
             )
     if before and commit.oid == before.sha:
         logger.info(f"nothing has changed: {address} keeps commit {commit.oid[:12]}")
-    return str(huggingface.Address(address.repository, commit.oid))
+    pushed = huggingface.Address(address.repository, commit.oid)
+    if space:
+        spaces.publish(api, pushed, private)
+        logger.info(f"the page is the Space {address.repository}, which the Hub builds now")
+    return str(pushed)
 
 
 def _look(api, address: huggingface.Address):

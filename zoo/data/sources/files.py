@@ -176,13 +176,18 @@ def _content(root: str, files: _Files) -> Content:
 
     def items() -> Iterator[Item]:
         for name in files.images:
-            yield Item(name, partial(_open_image, files, name), labelled.labels.get(name))
+            yield Item(name, partial(_open_listed, files, name), labelled.labels.get(name))
 
     return Content(len(files.images), items, labelled.classes, left_out)
 
 
-def _open_image(files: _Files, name: str) -> Image.Image:
-    return Image.open(files.place(name), formats=_formats())
+def _open_listed(files: _Files, name: str) -> Image.Image:
+    return open_image(files.place(name))
+
+
+def open_image(place: str | io.BytesIO) -> Image.Image:
+    """A raster image of one of FILE_FORMATS, not decoded yet."""
+    return Image.open(place, formats=_formats())
 
 
 def _bytes(files: _Files, root: str, name: str) -> bytes:

@@ -38,7 +38,9 @@ class Facts:
         d_lipschitz: D is Lipschitz by its layers, so that a critic needs no penalty.
         equalised: weights are near 1 and scaled when used; they move farther in a step, first samples are strong.
         truncation: the generator has the input "truncation", psi of Karras 2019.
-        styles: the generator turns z into w first, and the network's file has `styled(generator)`, which parts the two.
+        activations: the generator's layer, at 8 x 8 pixels, whose activations tell directions in z; none with styles.
+        styles: the generator turns z into w first; the network's file has `styled(generator)`, which parts the two, and
+            `affine(generator)`, the kernels from w to the scales of each layer.
         plain_keras: `keras.saving.load_model` reads the exported generator without this package.
         beta_1: Adam's, in the paper.
         without_batch_norm: the keys of `[model]` of a network as wide whose D has no batch normalisation, from this
@@ -52,6 +54,7 @@ class Facts:
     d_lipschitz: bool = False
     equalised: bool = False
     truncation: bool = False
+    activations: str = ""
     styles: bool = False
     plain_keras: bool = True
     beta_1: float = 0.0

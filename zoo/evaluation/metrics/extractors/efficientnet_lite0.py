@@ -33,6 +33,8 @@ STAGES = (  # blocks, kernel size, stride of the first block, expansion, filters
     (1, 3, 1, 6, 320),
 )
 
+SCALES = ("stem", "block2_add", "block4_add", "block10_add")  # the last block at each of four sizes
+
 
 def load(content: bytes | None = None) -> Extractor:
     """The extractor with the weights that ship, or those of another safetensors file of this content."""
@@ -47,6 +49,13 @@ def load(content: bytes | None = None) -> Extractor:
         resizer=f"bilinear to {RESOLUTION}, half-pixel centres, antialiased when reducing, float32",
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def scales(resolution: int) -> keras.Model:
+    """Images float32 [N, R, R, 3] in 0..255 -> feature maps at 1/2, 1/4, 1/8 and 1/16 of R, to compare images."""
+    model = network(resolution)
+    assign(by_path(model.variables), parse_safetensors(WEIGHTS.read_bytes()), "network")
+    return keras.Model(model.inputs, [model.get_layer(name).output for name in SCALES], name="scales")
 
 
 def network(resolution: int = RESOLUTION) -> keras.Model:
