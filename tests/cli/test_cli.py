@@ -93,6 +93,7 @@ def test_the_commands_are_there():
         "demo",
         "train",
         "finetune",
+        "search",
         "doctor",
         "evaluate",
         "compare",

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from zoo import backend, networks
 from zoo.checkpoints.generator import Generator
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.networks.parts.lazy import keras
 
 SAMPLES = 1024
 REACH = 3.0  # standard deviations to both sides, for sheets and films

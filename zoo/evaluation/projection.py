@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from keras import ops
 
 from zoo import backend, networks
 from zoo.checkpoints.generator import Generator, load_generator
@@ -28,6 +27,7 @@ from zoo.evaluation.metrics.extractors import efficientnet_lite0
 from zoo.evaluation.metrics.extractors.resize import half_pixel, resize
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.networks.parts.lazy import ops
 
 POOL = 1024  # random images, from which the starts are chosen
 STARTS, POLISHED = 8, 4
