@@ -70,7 +70,7 @@ def test_samples_as_good_as_real_images_are_worth_as_much(store, said):
     assert found.ratio.spread == pytest.approx(np.std(found.ratio.values, ddof=1))
     assert (found.images, found.tested_on, found.seeds, found.steps) == (400, 300, [0, 4], 80)
     assert "once" in found.drawn and "32, 64, 128" in found.network
-    assert sum("classifier" in line for line in said) == 6
+    assert sum("CAS: classifier " in line for line in said) == 6
     assert re.search(r"classifier 6 of 6, trained on both images, seed 4: right on \d+\.\d%", said[-1])
 
 
