@@ -1,5 +1,6 @@
 """The classification accuracy score: what samples are worth as training data."""
 
+import json
 import re
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_the_command_scores_a_conditional_checkpoint(saved, tmp_path, monkeypatc
     assert done.exit_code == 0, done.output
     for expected in ("by class, ", "  mean ", "generated over real (CAS)", "118 images, 15 steps, 1 seeds"):
         assert expected in done.stdout
-    written = results.decode(Path("evaluation.json").read_bytes(), results.Evaluation, "evaluation.json")
+    written = results.decode(json.loads(Path("evaluation.json").read_bytes()), results.Evaluation, "evaluation.json")
     assert written.cas.seeds == [7]
     assert [row.name for row in written.by_class.classes] == ["0", "1", "2"]
 
