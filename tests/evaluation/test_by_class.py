@@ -1,6 +1,7 @@
 """A conditional generator class by class: what stands beside what, and a class that is drawn badly."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_an_unconditional_generator_and_other_classes_have_no_rows(measured, dra
 
 def test_the_rows_survive_the_file(measured, drawn):
     result = measured(*drawn)
-    assert results.decode(results.encode(result), results.Evaluation, "evaluation.json") == result
+    assert results.decode(json.loads(results.encode(result)), results.Evaluation, "evaluation.json") == result
 
 
 def test_a_class_of_equal_real_images_is_left_out(measured, drawn, store):

@@ -1,5 +1,6 @@
 """The classification accuracy score: what samples are worth as training data."""
 
+import json
 import re
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_samples_as_good_as_real_images_are_worth_as_much(store, said):
     assert found.ratio.spread == pytest.approx(np.std(found.ratio.values, ddof=1))
     assert (found.images, found.tested_on, found.seeds, found.steps) == (400, 300, [0, 4], 80)
     assert "once" in found.drawn and "32, 64, 128" in found.network
-    assert sum("classifier" in line for line in said) == 6
+    assert sum("CAS: classifier " in line for line in said) == 6
     assert re.search(r"classifier 6 of 6, trained on both images, seed 4: right on \d+\.\d%", said[-1])
 
 
@@ -119,7 +120,7 @@ def test_the_command_scores_a_conditional_checkpoint(saved, tmp_path, monkeypatc
     assert done.exit_code == 0, done.output
     for expected in ("by class, ", "  mean ", "generated over real (CAS)", "118 images, 15 steps, 1 seeds"):
         assert expected in done.stdout
-    written = results.decode(Path("evaluation.json").read_bytes(), results.Evaluation, "evaluation.json")
+    written = results.decode(json.loads(Path("evaluation.json").read_bytes()), results.Evaluation, "evaluation.json")
     assert written.cas.seeds == [7]
     assert [row.name for row in written.by_class.classes] == ["0", "1", "2"]
 

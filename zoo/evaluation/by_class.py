@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.evaluation import features
-from zoo.evaluation.features import Features
-from zoo.evaluation.measurement import LEAST, Measurement, balls
+from zoo.evaluation.measurement import LEAST, Measurement
 from zoo.evaluation.metrics.extractors import Extractor
+from zoo.evaluation.metrics.neighbours import neighbour_scores
 from zoo.evaluation.metrics.once import read_only
-from zoo.evaluation.metrics.scores import Value, distances, neighbours
+from zoo.evaluation.metrics.scores import SETTINGS, Value, distances, neighbours
 from zoo.evaluation.results import ByClass, OfClass, Score
 from zoo.files.errors import ZooError
 
@@ -102,9 +102,8 @@ def _values(parts: list[np.ndarray], judge: Extractor, name: str) -> tuple[list[
 
 
 def _of(real: np.ndarray, side: np.ndarray, judge: Extractor) -> list[Value]:
-    logits = np.zeros((0, 2), np.float32)  # nothing here looks at them
-    near = neighbours(balls(Features(real, logits), Features(side, logits)))
-    return distances(real, side, judge.score) + [value for value in near if value.name in TAKEN]
+    near = neighbour_scores(real, side, SETTINGS["precision_recall_k"], SETTINGS["density_coverage_k"])
+    return distances(real, side, judge.score) + [value for value in neighbours(near) if value.name in TAKEN]
 
 
 def _scores(seeds: list[list[Value]], floor: list[Value], comparable: bool) -> list[Score]:

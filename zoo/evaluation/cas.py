@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from zoo import data
 from zoo.checkpoints.generator import Generator
@@ -53,8 +54,10 @@ def cas(generator: Generator, store: data.Store, seeds: Sequence[int] = SEEDS, t
     accuracies: dict[str, list[float]] = {"real": [], "generated": [], "both": []}
     steps, clock, total = classifier.steps(len(store.images)), _Clock(), 3 * len(seeds)
     make = partial(classifier.network, store.images.shape[1:], len(generator.classes))
+    logger.info(
+        f"CAS: {total} classifiers, each of {steps:,} steps; {len(seeds)} times {len(store.images):,} images are drawn"
+    )
     for seed in seeds:
-        logger.info(f"CAS: drawing {len(store.images):,} images of seed {seed}")
         drawn = _drawn(generator, np.asarray(store.labels), seed, truncation)
         for kind, images, labels in _sets(store, drawn):
             model = classifier.fitted(make, images, labels, steps, seed)
@@ -100,9 +103,13 @@ def require_labels(generator: Generator | None, store: data.Store | None) -> Non
 
 
 def _drawn(generator: Generator, labels: np.ndarray, seed: int, truncation: float) -> np.ndarray:
-    """An image for each label, in any order of classes that the labels have."""
-    batches = generator.batches(len(labels), seed, truncation, features.BATCH_SIZE, label=labels)
-    return np.concatenate(list(batches))
+    """An image for each label, with a progress bar."""
+    drawn = []
+    with tqdm(total=len(labels), desc=f"CAS, drawing seed {seed}", unit="image", disable=None) as bar:
+        for images in generator.batches(len(labels), seed, truncation, features.BATCH_SIZE, label=labels):
+            drawn.append(images)
+            bar.update(len(images))
+    return np.concatenate(drawn)
 
 
 def _sets(store: data.Store, drawn: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
