@@ -127,7 +127,7 @@ def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server,
 
 def test_a_space_is_the_page_of_the_commit(server, saved, tmp_path):
     gradio = pytest.importorskip("gradio")
-    command("push", saved, "org/name", "--space")
+    command("push", saved, "org/name", "--space", status=0)
     commit = server.repositories["org/name"].branches["main"]
     tree = server.repositories["org/name (space)"].tree()
     assert set(tree) == {".gitattributes", "app.py", "README.md", "requirements.txt"}
