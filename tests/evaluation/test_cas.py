@@ -75,6 +75,7 @@ def test_samples_as_good_as_real_images_are_worth_as_much(store, said):
     assert re.search(r"classifier 6 of 6, trained on both images, seed 4: right on \d+\.\d%", said[-1])
 
 
+@pytest.mark.slow
 def test_samples_of_the_wrong_class_are_worth_less(store):
     found = cas(Drawn(wrong=1.0), store, seeds=(0,))
     assert found.generated.mean < 0.6 < found.real.mean
@@ -111,6 +112,7 @@ def saved(small, images, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_the_command_scores_a_conditional_checkpoint(saved, tmp_path, monkeypatch):
     """Random images: nothing to learn but the protocol, which is printed and written."""
     monkeypatch.chdir(tmp_path)

@@ -115,6 +115,7 @@ def test_conditional_normalisation_begins_with_no_effect(small):
     assert not moved[[2, 5]].any()
 
 
+@pytest.mark.slow
 def test_truncation_moves_a_style_towards_the_mean_of_its_class(small):
     _, generator, _ = build(small, "stylegan-lite", **{"model.style_mixing": 0.0})
     for step in range(600):

@@ -16,7 +16,10 @@ def build(small, name, **overrides):
 
 
 def latents(generator, count=2, seed=0):
-    return inputs.draw_training(generator, (count,), np.random.default_rng(seed))
+    classes = {tensor.name: tensor.shape[1] for tensor in generator.inputs}.get("label")
+    label = {"label": inputs.one_hot(np.arange(count) % classes, classes)} if classes else {}
+    drawn = inputs.draw_training(generator, (count,), np.random.default_rng(seed)) | label
+    return {name: ops.convert_to_tensor(value) for name, value in drawn.items()}
 
 
 @pytest.mark.parametrize("name", ["sngan-cifar10", "wgan-gp-cifar10"])
@@ -52,10 +55,12 @@ def test_every_recipe_builds_and_every_parameter_gets_a_gradient(small, name):
     recipe, generator, discriminator = build(small, name)
     size, channels = recipe.data.resolution, recipe.data.channels
 
+    given = latents(generator)
+
     def objective():
-        images = networks.generate(generator, latents(generator), training=True)
+        images = networks.generate(generator, given, training=True)
         assert images.shape == (2, size, size, channels)
-        logits = discriminator(images, training=True)
+        logits = networks.discriminate(discriminator, images, given, training=True)
         assert logits.shape == (2, 1)
         return ops.sum(ops.square(images)) + ops.sum(logits), None
 

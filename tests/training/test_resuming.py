@@ -43,6 +43,7 @@ def test_a_run_stops_when_its_time_is_up_and_goes_on_to_the_same_bits(recipe, tm
     assert_same_weights(whole, zoo.train(recipe, parts.path, seconds=600))
 
 
+@pytest.mark.slow
 def test_a_run_that_became_longer_equals_one_that_was_as_long_from_the_start(constant, tmp_path, said):
     longer = constant.replace(**{"schedule.images": 96})
     whole = zoo.train(longer, tmp_path / "whole")

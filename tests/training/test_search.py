@@ -578,7 +578,7 @@ def test_a_journal_that_somebody_edited_is_said(recipe, rate_alone, tmp_path, tr
         ({"objectives": ("kid", "time"), "trial_seconds": 5.0}, "do not differ in it"),
         ({"overrides": {"log.kid_images": 0}}, "a search compares by KID"),
         ({"overrides": {"data.source": ""}}, "no data of its own"),
-        ({"sampler": "best"}, "sampler must be one of 'tpe', 'random'"),
+        ({"sampler": "best"}, 'sampler must be one of "tpe", "random"'),
         ({"space": "nowhere.toml"}, "does not exist"),
     ],
 )
@@ -635,6 +635,7 @@ def test_the_winner_goes_on_to_the_bits_of_a_run_that_was_not_searched(
     assert checkpoint.open_checkpoint(run.latest()).info["step"] == 32
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_stopped_in_the_middle_goes_on_from_its_checkpoint(
     recipe, rate_alone, tmp_path, cheap_quality, monkeypatch, said
 ):

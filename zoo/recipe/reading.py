@@ -124,7 +124,8 @@ def _sentence(message: str, values: dict[str, Any], kind: type) -> str:
     elif keys == ["model", "network"]:
         wanted = _one_of(networks.NAMES)
     elif problem.startswith(("Expected", "Invalid")):
-        wanted = " or ".join(dict.fromkeys(_wanted(one, where) for one in _kinds(kind, keys, values))) or problem
+        kinds = [one for one in _kinds(kind, keys, values) if one is not type(None)]
+        wanted = " or ".join(dict.fromkeys(_wanted(one, where) for one in kinds)) or problem
     else:
         wanted = problem
     if wanted == TABLE:
