@@ -105,4 +105,8 @@ def test_without_a_connection_it_says_at_once_what_is_missing(tmp_path, monkeypa
     with pytest.raises(ValueError, match=r"must be downloaded.*--data-dir.*Received: 'tfds:fashion_mnist'"):
         data.prepare("tfds:fashion_mnist", resolution=32, channels=1, data_dir=str(tmp_path))
     assert len(tried) == 2 and all(timeout <= 5.0 for _, timeout in tried)
-    assert any("fashion_mnist/3.0.1 is not on this machine" in line for line in said)
+    server = "fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+    assert said[-1] == (
+        f"the data set fashion_mnist/3.0.1 is not on this machine: downloading it, 29 MiB, from {server}"
+    )
+    assert tried[0][0] == (server, 443)

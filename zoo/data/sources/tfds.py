@@ -74,9 +74,12 @@ def tfds_source(source: str, data_dir: str | None) -> Source:
 
 def _require_connection(builder, source: str) -> None:
     """Says what will be downloaded, and raises ZooError at once where no server can be reached."""
-    home = urlparse(builder.info.homepage).hostname or "www.tensorflow.org"
-    size = f", {builder.info.download_size}" if builder.info.download_size else ""
-    logger.warning(f"the data set {builder.info.full_name} is not on this machine: downloading it{size} ({home})")
+    servers = sorted({urlparse(url).hostname for url in builder.url_infos} - {None})
+    home = servers[0] if servers else urlparse(builder.info.homepage).hostname or "www.tensorflow.org"
+    # TFDS knows the whole size from its own server alone, and that of each file without it.
+    size = builder.info.download_size or sum(file.size for file in builder.url_infos.values())
+    told = f", {size / 2**20:,.0f} MiB," if size else ""
+    logger.warning(f"the data set {builder.info.full_name} is not on this machine: downloading it{told} from {home}")
     if getproxies():  # which alone knows
         return
     for host in (home, "storage.googleapis.com"):  # where TFDS keeps what it knows of its data sets
