@@ -45,6 +45,29 @@ def test_a_dry_run_reads_the_images_tries_the_steps_and_leaves_nothing(images, h
     assert not list(here.iterdir())
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from zoo.cli import main
+main(sys.argv[1:], standalone_mode=False)
+print(*(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow  # two processes that train networks of real size
+@pytest.mark.skipif(not rehearsal.STATUS.exists(), reason="only Linux tells a process what it held")
+def test_the_memory_that_a_dry_run_tells_is_that_of_the_run(images, here):
+    arguments = ["train", "dcgan-64", "--data", images, "--set", "data.channels=1", "--set", "schedule.images=1280"]
+    arguments += ["--set", "log.every_images=640", "--set", "log.checkpoint_every_images=640"]
+    told, held = (
+        subprocess.run([sys.executable, "-c", PEAK, *arguments, *more], capture_output=True, text=True, check=True)
+        for more in (["--dry-run"], ["--out", "run"])
+    )
+    told = int(re.search(r"^# memory: ([\d,]+) MiB", told.stdout, re.M)[1].replace(",", ""))
+    held = int(re.search(r"^VmHWM:\s+(\d+) kB$", held.stdout, re.M)[1]) / 1024
+    assert abs(told / held - 1) < 0.25, f"{told} MiB told, {held:.0f} MiB held"
+
+
 @pytest.mark.parametrize("data", ["nowhere", "tfds:no_such_set"])
 def test_a_dry_run_without_its_images_is_an_error(data, here):
     result = ganzoo("train", "dcgan-fashion-mnist", "--data", data, "--dry-run")
@@ -63,6 +86,14 @@ def test_ctrl_c_ends_a_dry_run(images, here, monkeypatch):
     monkeypatch.setattr(rehearsal, "attempt", lambda *arguments: rehearsal.STOPPED)
     result = ganzoo("train", "dcgan-fashion-mnist", "--data", images, "--dry-run", *settings())
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
+def test_the_memory_of_this_process_is_its_own(tmp_path, monkeypatch):
+    """A process that a large one starts inherits its peak in getrusage."""
+    monkeypatch.setattr(rehearsal, "STATUS", tmp_path / "status")
+    assert rehearsal.peak_memory() > 2**20
+    (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t       5 kB\n")
+    assert rehearsal.peak_memory() == 5120
 
 
 def test_the_free_memory_is_read_where_the_system_tells_it(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from zoo.watch import watcher
 
 STEPS = 8  # the first compiles and is not timed
 LIBRARIES = 850 * 2**20  # bytes that Keras, TensorFlow and the extractor of KID take at least
-MEMORY = Path("/proc/meminfo")
+MEMORY, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,25 @@ def rehearse(recipe: Recipe, store: data.Store) -> Rehearsal:
 
 def peak_memory() -> int:
     """The most memory that this process has held, in bytes; 0 where the system does not tell."""
+    if held := _told(STATUS, "VmHWM"):
+        return held
     try:
         import resource
     except ImportError:  # Windows
         return 0
+    # On Linux this would count what the process that started this one held, a notebook's perhaps.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def free_memory() -> int:
     """The memory that a new process may use, in bytes; 0 where the system does not tell."""
+    return _told(MEMORY, "MemAvailable")
+
+
+def _told(file: Path, name: str) -> int:
+    """What Linux says in one of its files, in bytes; 0 where it says nothing."""
     try:
-        match = re.search(r"^MemAvailable:\s*(\d+) kB", MEMORY.read_text(encoding="utf-8"), re.MULTILINE)
+        match = re.search(rf"^{name}:\s*(\d+) kB", file.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         return 0
     return int(match[1]) * 1024 if match else 0
