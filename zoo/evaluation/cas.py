@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
-from tqdm import tqdm
 
 from zoo import data
 from zoo.checkpoints.generator import Generator
@@ -26,6 +25,7 @@ from zoo.evaluation import features
 from zoo.evaluation.metrics.extractors import classifier
 from zoo.evaluation.results import Cas, Trained
 from zoo.files.errors import ZooError
+from zoo.files.progress import progress
 
 logger = logging.getLogger("ganzoo")
 
@@ -103,12 +103,12 @@ def require_labels(generator: Generator | None, store: data.Store | None) -> Non
 
 
 def _drawn(generator: Generator, labels: np.ndarray, seed: int, truncation: float) -> np.ndarray:
-    """An image for each label, with a progress bar."""
+    """An image for each label, while it is shown how many there are."""
     drawn = []
-    with tqdm(total=len(labels), desc=f"CAS, drawing seed {seed}", unit="image", disable=None) as bar:
+    with progress(len(labels), f"CAS, drawing seed {seed}") as advance:
         for images in generator.batches(len(labels), seed, truncation, features.BATCH_SIZE, label=labels):
             drawn.append(images)
-            bar.update(len(images))
+            advance(len(images))
     return np.concatenate(drawn)
 
 
