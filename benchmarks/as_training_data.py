@@ -163,7 +163,7 @@ class Known:
     def __init__(self, file: Path, options: dict) -> None:
         self.file = file
         mine = {key: str(value) for key, value in options.items() if key not in ("seeds", "out", "data_dir")}
-        found = json.loads(file.read_text()) if file.exists() else {"options": mine, "accuracies": {}}
+        found = json.loads(file.read_text("utf-8")) if file.exists() else {"options": mine, "accuracies": {}}
         if found["options"] != mine:
             raise SystemExit(f"{file} is of other options; take another --out. Received: {mine}")
         self.found = found
@@ -179,7 +179,7 @@ class Known:
         self.found["accuracies"].setdefault(name, {})[str(seed)] = value
         self.file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.file.with_suffix(".part")
-        temporary.write_text(json.dumps(self.found, indent=1))
+        temporary.write_text(json.dumps(self.found, indent=1), "utf-8")
         temporary.replace(self.file)
 
 

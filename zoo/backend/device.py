@@ -50,7 +50,7 @@ def _graphics_card() -> str:
 
 def _first(pattern: str, file: Path) -> str:
     try:
-        match = re.search(pattern, file.read_text())
+        match = re.search(pattern, file.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
     return match.group(1).strip() if match else ""
