@@ -204,14 +204,16 @@ def test_a_start_that_was_killed_leaves_a_free_folder(tmp_path):
 
 
 def test_only_some_keys_change_in_the_middle_and_the_run_records_it(run, said):
-    new = RECIPE.replace(**{"schedule.images": 12_800, "optimizer.d.learning_rate": 1e-4, "watch": "stop"})
+    rates = {"optimizer.d.learning_rate": 1e-4, "optimizer.g.learning_rate": 1e-4}
+    log = {"log.every_images": 640, "log.checkpoint_every_images": 1_280, "log.kid_images": 0}
+    new = RECIPE.replace(**{"schedule.images": 12_800, "watch": "stop"} | rates | log)
     with pytest.raises(ZooError, match=r"another recipe \(.*schedule.images: 6400 -> 12800.*--resume .* --set"):
         run.start(new)
     run.start(new, resume=True)
     (entry,) = [entry for entry in run.entries() if "changes" in entry]
     assert (entry["step"], entry["images"]) == (80, 5120)
     assert "schedule.images: 6400 -> 12800" in entry["changes"]
-    assert len(entry["changes"]) == 3
+    assert len(entry["changes"]) == 7
     assert "# changed at step 80: schedule.images: 6400 -> 12800\n" in (run.path / "recipe.toml").read_text()
     assert run.recipe == new
     assert any("follows the new length" in line for line in said)

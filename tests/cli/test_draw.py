@@ -90,6 +90,7 @@ def test_walks_and_arrays_say_what_made_them(run):
         assert archive["images"].shape == (3, 32, 32, 1)
         assert (archive["step"], archive["seed"], archive["checkpoint"]) == (4, 2, "mine/step-000000004")
         assert archive["generated"] == "by a GAN; not a photograph"
+        assert archive["software"] == f"ganzoo {zoo.__version__}"
 
 
 def test_each_seed_is_a_file_and_latents_draw_it_again(run):
@@ -251,6 +252,14 @@ def test_another_backend_is_a_backend_problem(backend, run):
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ganzoo runs on TensorFlow and JAX")
     assert f"set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. Received: KERAS_BACKEND='{backend}'" in done.stderr
+
+
+def test_another_error_of_keras_is_no_backend_problem(tmp_path):
+    """A Keras that cannot be imported for a reason of its own says that reason."""
+    (tmp_path / "keras.py").write_text("raise ValueError('another reason')\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", "import zoo.backend"], env=environment, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "ValueError: another reason"
 
 
 def test_a_full_disk_leaves_nothing(run):

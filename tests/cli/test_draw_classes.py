@@ -107,6 +107,9 @@ def test_a_folder_is_sorted_by_class_as_training_reads_it(own):
     assert store.classes == ("bag", "class-1", "shirt")  # a name that leads elsewhere is no folder
     assert len(store.images) + len(store.heldout) == 60
     assert not (own.parent / "boot").exists()
+    for folder, name in (("shirt", "shirt"), ("class-1", "../boot")):
+        with Image.open(min((own.parent / "drawn" / folder).iterdir())) as picture:
+            assert picture.text["Class"] == name
 
 
 def test_an_npz_file_has_labels_as_training_reads_them(own):

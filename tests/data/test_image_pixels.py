@@ -131,13 +131,15 @@ def test_conversion_is_said_once_with_counts(tmp_path, prepare):
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def profile(**primaries):
-    """The profile of sRGB with other primaries, `rXYZ=(X, Y, Z)` under D50."""
+def profile(gamma=None, **primaries):
+    """The profile of sRGB with other primaries, `rXYZ=(X, Y, Z)` under D50, and perhaps a plain power for its curve."""
     content = bytearray(SRGB)
     for i in range(struct.unpack(">I", content[128:132])[0]):
         tag, offset, _ = struct.unpack(">4sII", content[132 + 12 * i : 144 + 12 * i])
         if (name := tag.decode()) in primaries:
             content[offset + 8 : offset + 20] = struct.pack(">3i", *(round(65536 * x) for x in primaries[name]))
+        if gamma and name in ("rTRC", "gTRC", "bTRC"):
+            content[offset : offset + 16] = struct.pack(">4sIHHi", b"para", 0, 0, 0, round(65536 * gamma))
     return bytes(content)
 
 
@@ -145,21 +147,29 @@ RED, GREEN, BLUE = (0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.
 P3 = [(0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)]
 
 
-def to_srgb(colour, primaries):
+ADOBE = [(0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)]
+
+
+def to_srgb(colour, primaries, gamma):
     """What a colour of 0..255 is in sRGB, by the definition: linear light, XYZ under D50, and back."""
     values = np.asarray(colour) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    linear = values**gamma if gamma else linear
     linear = np.linalg.solve(np.array([RED, GREEN, BLUE]).T, np.array(primaries).T @ linear).clip(0, 1)
     return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-@pytest.mark.parametrize("primaries", [P3, [BLUE, GREEN, RED]], ids=["P3", "swapped"])
+@pytest.mark.parametrize(
+    ("primaries", "gamma"),
+    [(P3, None), ([BLUE, GREEN, RED], None), (ADOBE, 563 / 256)],
+    ids=["P3", "swapped", "AdobeRGB"],
+)
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
-def test_colours_with_a_profile_become_srgb(only, prepare, primaries, suffix):
-    icc = profile(**dict(zip(("rXYZ", "gXYZ", "bXYZ"), primaries, strict=True)))
+def test_colours_with_a_profile_become_srgb(only, prepare, primaries, gamma, suffix):
+    icc = profile(gamma, **dict(zip(("rXYZ", "gXYZ", "bXYZ"), primaries, strict=True)))
     options = {"icc_profile": icc} | {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(suffix, {})
     stored = only(np.full((8, 8, 3), (180, 100, 60), np.uint8), f"a.{suffix}", options)
-    np.testing.assert_allclose(stored[4, 4], to_srgb((180, 100, 60), primaries), atol=2)
+    np.testing.assert_allclose(stored[4, 4], to_srgb((180, 100, 60), primaries, gamma), atol=2)
     assert prepare.said == ["1 of 1 images had a colour profile and were converted to sRGB"]
 
 

@@ -1,5 +1,9 @@
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +120,27 @@ def test_images_that_are_decoded_at_once_stay_within_the_budget():
     for thread in threads:
         thread.join()
     assert len(most) == 21 and set(most) == {40, 80, 1000}
+
+
+SCRIPT = """
+from pathlib import Path
+from zoo import data
+assert len(data.prepare("large", resolution=64, channels=3).images) == 8
+print(*(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow  # eight images of 88 million pixels each
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process what it held")
+def test_eight_very_large_pngs_take_little_memory(tmp_path):
+    large = Image.new("RGB", (9_400, 9_400), (200, 100, 50))
+    for i in range(8):
+        save(tmp_path / "large" / f"{i}.png", large, compress_level=1)
+    environment = os.environ | {"GANZOO_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) / 1024 < 700  # MiB; they were 2,700
 
 
 def test_the_budget_is_given_back_after_an_error():
