@@ -137,6 +137,7 @@ def test_a_walk_stays_in_a_class_or_goes_from_one_to_another(own):
     ganzoo("interpolate", "own", "--class", "bag", "--class", "shirt", "--steps", "4", "--stops", "2", "-o", "walk.png")
     with Image.open("walk.png") as picture:
         assert picture.size == (2 * 32 * 4, 2 * 32 * 4)
+        assert picture.text["Classes"] == "bag, shirt"
 
 
 def test_a_class_of_a_model_without_classes_is_refused(small, tmp_path, monkeypatch):

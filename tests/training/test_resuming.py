@@ -143,6 +143,15 @@ def test_the_first_pictures_come_early_and_change_no_weight(recipe, tmp_path, mo
     run = zoo.train(recipe, tmp_path / "run")
     names = [path.stem for path in sorted((run.path / "samples").iterdir())]
     assert names == [f"{images:010d}" for images in (0, 4, 12, 24, 32, 64)] + ["real"]
+    for file in (run.path / "samples" / "0000000012.png", run.checkpoint_path(8) / "samples.png"):
+        with Image.open(file) as sheet:
+            said = sheet.text
+        assert said["Generated"] == "by a GAN; not a photograph"
+        assert (said["Software"], said["Seed"]) == (f"ganzoo {zoo.__version__}", "0")
+        assert said["Step"] == {"0000000012.png": "3", "samples.png": "8"}[file.name]
+        assert "Sha256" not in said, "of weights that are not saved"
+    with Image.open(run.path / "samples.gif") as film:
+        assert b"generated: by a GAN; not a photograph" in film.info["comment"]
     assert_same_weights(plain, run)
     with np.load(recipe.data.source) as source, Image.open(run.path / "samples" / "real.png") as sheet:
         assert sheet.size == (256, 256)

@@ -279,9 +279,15 @@ class Generator:
         """How often training showed each class, [K]."""
         return labels.shares(self.recipe, self.info)
 
-    def about(self, seed: int | None = None, truncation: float = 1.0) -> dict[str, Any]:
+    def about(
+        self, seed: int | None = None, truncation: float = 1.0, labels: np.ndarray | None = None
+    ) -> dict[str, Any]:
         """What samples of a seed say of themselves, in a picture or an .npz file: what made them, and that they are
-        generated. Without checkpoint, as in training, step and digest are left out, and so is a seed of None."""
+        generated. Without checkpoint, as in training, step and digest are left out, and so is a seed of None.
+
+        Args:
+            labels: of all of them: their classes are named in the order in which they come.
+        """
         file = {"ema": "generator.safetensors", "raw": "training.safetensors"}[self.weights]
         digest = self.info.get("files", {}).get(file, {}).get("sha256")
         said = {
@@ -293,6 +299,7 @@ class Generator:
             "step": self.info.get("step"),
             "seed": seed,
             "truncation": float(truncation),
+            "classes": None if labels is None else ", ".join(self.classes[label] for label in dict.fromkeys(labels)),
         }
         return {key: value for key, value in said.items() if value is not None}
 

@@ -19,6 +19,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 from filelock import FileLock, Timeout
@@ -257,11 +258,11 @@ class Run(Kept):
 
     # Pictures
 
-    def add_samples(self, images: int, sheet: Image.Image) -> None:
-        """Keeps a grid of the fixed latents and renews the animation of them all."""
-        folder = self.path / "samples"
+    def add_samples(self, images: int, sheet: Image.Image, about: dict[str, Any] | None = None) -> None:
+        """Keeps a grid of the fixed latents and what it says of itself, and renews the animation of them all."""
+        folder, about = self.path / "samples", about or {}
         with replacing(folder / f"{images:010d}.png") as temporary:
-            sheet.save(temporary, "PNG", optimize=True)
+            temporary.write_bytes(pictures.png(sheet, about))
         frames = []
         for file in sorted(folder.glob("[0-9]*.png")):
             try:
@@ -269,7 +270,7 @@ class Run(Kept):
                     frames.append(frame.copy())
             except Exception as error:  # a damaged picture raises nearly anything
                 self._warn(f"{file} is damaged and not in the animation ({error})")
-        pictures.gif(frames, self.path / "samples.gif")
+        pictures.gif(frames, self.path / "samples.gif", about={key: about[key] for key in about if key != "step"})
 
     def add_real(self, sheet: Image.Image) -> None:
         """Keeps a grid of real images to compare the samples with."""

@@ -179,7 +179,7 @@ def interpolate(
     visited = files.load(latents, generator) if latents else stops
     count = len(next(iter(visited.values()))) if latents else stops
     label = [classes[i % len(classes)] for i in range(count)] if classes else None
-    about = generator.about(None if latents else seed, truncation)
+    psi = truncation
     if direction:
         from zoo.evaluation import directions
 
@@ -191,10 +191,11 @@ def interpolate(
         )
         start = directions.in_space(generator, found, first, truncation)
         walk = directions.there_and_back(found, start, direction, steps)
-        count, truncation = 4, truncation if found.space == "z" else 1.0  # quarters: there, back, beyond, back
+        count, psi = 4, truncation if found.space == "z" else 1.0  # quarters: there, back, beyond, back
     else:
-        walk = generator.walk(steps, visited, seed, label)
-    batches = progress(generator.image_batches(walk, truncation), steps)
+        walk = first = generator.walk(steps, visited, seed, label)
+    about = generator.about(None if latents else seed, truncation, generator.labels_of(first))
+    batches = progress(generator.image_batches(walk, psi), steps)
     if sheet:
         picture = pictures.grid(np.concatenate(list(batches)), math.ceil(steps / count), scale)
         with atomic.replacing(Path(out)) as temporary:

@@ -129,7 +129,8 @@ def _checkpoint(source: Path, out: Path, **more: str) -> None:
 
 
 def _samples(generator: Generator) -> bytes:
-    about = {key: value for key, value in generator.about(seed=0).items() if key != "sha256"}  # of weights before
+    said = generator.about(seed=0, labels=generator.rows()[0] if generator.classes else None)
+    about = {key: value for key, value in said.items() if key != "sha256"}  # of weights before
     return pictures.png(pictures.grid(*generator.sheet()), {**about, "checkpoint": generator.recipe.name})
 
 

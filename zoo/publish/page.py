@@ -209,7 +209,8 @@ class _Models:
         drawn = generator.latents(GRID, int(seed), label)
         about, stem = generator.about(int(seed), truncation), f"{resolve.label(name)}-seed-{int(seed)}"
         latent_files.save(folder / f"{stem}.npz", drawn, about)
-        (folder / f"{stem}.png").write_bytes(pictures.png(_enlarged(generator.images(drawn, truncation)), about))
+        said = generator.about(int(seed), truncation, generator.labels_of(drawn))
+        (folder / f"{stem}.png").write_bytes(pictures.png(_enlarged(generator.images(drawn, truncation)), said))
         return gr.update(value=[str(folder / f"{stem}.png"), str(folder / f"{stem}.npz")], visible=True)
 
     def project(self, name: str, picture: str | None):

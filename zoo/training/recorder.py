@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from zoo import backend, data
 from zoo.backend import device
@@ -110,11 +112,17 @@ class Recorder:
 
     def picture(self, step: int) -> None:
         """Draws the fixed latents."""
-        self.run.add_samples(step * self.images_per_step, pictures.grid(*self.average.sheet()))
+        self.run.add_samples(step * self.images_per_step, *self.sheet(step))
+
+    def sheet(self, step: int) -> tuple[Image.Image, dict[str, Any]]:
+        """A grid of the fixed latents, and what it says of itself."""
+        labels = self.average.rows()[0] if self.average.classes else None
+        about = self.average.about(seed=0, labels=labels) | {"step": step}
+        return pictures.grid(*self.average.sheet(seed=0)), about
 
     def checkpoint(self, step: int, hurry: bool = False) -> None:
         """Saves everything, with a grid of the fixed latents and, if there is time, KID, which tells the best."""
-        sheet = pictures.grid(*self.average.sheet())
+        sheet, about = self.sheet(step)
         self.progress.doing("measuring KID" if self.quality and not hurry else "saving")
         quality = {} if hurry or not self.quality else self.quality(self.average, self.raw)
         if quality:
@@ -129,9 +137,9 @@ class Recorder:
             self.gan.recipe,
             arrays,
             {**description(self.gan, self.store, step), **quality, "healthy": not self.watcher.failing},
-            {"samples.png": pictures.png(sheet)},
+            {"samples.png": pictures.png(sheet, about)},
         )
-        self.run.add_samples(step * self.images_per_step, sheet)
+        self.run.add_samples(step * self.images_per_step, sheet, about)
         self.run.prune()
         pictures.curves(self.run.entries(), self.run.path / "curves.png")
         self.events.flush()
