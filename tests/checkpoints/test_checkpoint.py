@@ -444,9 +444,9 @@ print("done")
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["exchanging", "renaming"])
 def test_a_checkpoint_whose_renewal_is_killed_is_there_or_is_named(how, folder):
-    before = (folder / "ganzoo.json").read_bytes()
     lost = 0
     for moment in itertools.count(1):
+        before = (folder / "ganzoo.json").read_bytes()  # an earlier one may have been killed after it was done
         code = [sys.executable, "-c", KILLED, str(moment), how, str(folder)]
         done = subprocess.run(code, capture_output=True, text=True).returncode == 0
         try:
@@ -469,6 +469,17 @@ def test_what_is_left_of_a_killed_renewal_is_named(folder, monkeypatch):
     killed.mkdir()
     folder.rename(killed / "old")
     assert_refused(f"the old one is whole: mv {killed}/old {folder}", resolve.resolve, folder)
+
+
+def test_of_several_killed_renewals_the_last_is_named(folder):
+    """One that was killed when it had replaced the folder, but not cleaned up, left what is older still."""
+    for number, name in enumerate("dbace"):
+        (folder.parent / f"{atomic.PARTIAL}saved-{name}" / "old").mkdir(parents=True)
+        os.utime(folder.parent / f"{atomic.PARTIAL}saved-{name}", (number, number))
+    folder.rename(folder.with_name("elsewhere"))
+    assert_refused(f"mv {folder.parent}/{atomic.PARTIAL}saved-e/old {folder}", resolve.resolve, folder)
+    os.utime(folder.parent / f"{atomic.PARTIAL}saved-b", (9, 9))
+    assert_refused(f"mv {folder.parent}/{atomic.PARTIAL}saved-b/old {folder}", resolve.resolve, folder)
 
 
 def test_a_save_replaces_the_old_checkpoint(recipe, folder):

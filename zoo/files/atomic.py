@@ -105,10 +105,14 @@ def exchange(a: Path, b: Path) -> bool:
 
 
 def find_interrupted(path: Path) -> Path | None:
-    """The folder that stood at `path` before a process was killed that was replacing it, if there is one."""
+    """The folder that stood at `path` before a process was killed that was replacing it, if there is one.
+
+    Several killed processes may have left one; the newest is what stood there last.
+    """
     path = Path(path).absolute()
     with contextlib.suppress(OSError):
-        return next(path.parent.glob(f"{PARTIAL}{glob.escape(path.name)}-*/old"), None)
+        found = path.parent.glob(f"{PARTIAL}{glob.escape(path.name)}-*/old")
+        return max(found, key=lambda old: old.parent.stat().st_mtime_ns, default=None)
     return None
 
 
