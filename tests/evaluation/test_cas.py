@@ -61,6 +61,7 @@ def short(monkeypatch):
     monkeypatch.setattr(classifier, "WIDTHS", (8, 16, 32))
 
 
+@pytest.mark.slow
 def test_samples_as_good_as_real_images_are_worth_as_much(store, said):
     generator = Drawn()
     found = cas(generator, store, seeds=(0, 4))

@@ -57,6 +57,7 @@ def test_an_image_of_its_own_is_found_again(generator, tmp_path):
     assert distances[-1] < distances[0]
 
 
+@pytest.mark.slow
 def test_equal_seeds_find_equal_latents(generator, monkeypatch):
     picture = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
     monkeypatch.setattr(projection, "POLISHING_STEPS", 2)

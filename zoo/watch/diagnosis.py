@@ -17,6 +17,7 @@ from zoo.watch.rules import RULES, find
 from zoo.watch.signals import Entry, derive
 
 EARLY = max(rule.entries for rule in RULES if rule.level != "note")  # lines that the slowest rule needs
+LEAST_STEPS = 100  # of training; before them images are noise in a healthy run, too (chosen)
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Diagnosis:
 
     @property
     def early(self) -> bool:
-        """Whether the log has fewer lines than the slowest rule needs."""
+        """Whether the log has fewer lines than the slowest rule needs, or training has hardly begun."""
         judged = [entry for entry in self.entries if entry["step"] > 0 and {"d_loss", "separation"} & entry.keys()]
-        return len(judged) < EARLY
+        return len(judged) < EARLY or judged[-1]["step"] < LEAST_STEPS
 
     @property
     def changes(self) -> list[str]:
@@ -104,7 +105,8 @@ def diagnose(path: str | Path) -> Diagnosis:
     )
     if diagnosis.early:
         notes.append(
-            f"The log has few lines; the slowest rule needs {EARLY}, one every {recipe.log.every_images:,} images."
+            f"It is early: judging takes {LEAST_STEPS} steps of training and {EARLY} lines of the log, one every "
+            f"{recipe.log.every_images:,} images."
         )
     return diagnosis
 
