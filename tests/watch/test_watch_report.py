@@ -219,8 +219,17 @@ def test_a_young_run_is_not_judged_and_an_older_log_is_said_to_be_one(tmp_path):
     run.log({"step": 10, "images": 640, "d_loss": 1.0, "g_loss": 1.0, "distance": 3.0})
     diagnosis = diagnose(run.path)
     assert diagnosis.verdict == "too early to tell"
-    for expected in ("no probe signals", "no checkpoint", "needs 6"):
+    for expected in ("no probe signals", "no checkpoint", "6 lines of the log"):
         assert expected in " ".join(diagnosis.notes)
+
+
+@pytest.mark.parametrize(("steps", "verdict"), [(63, "too early to tell"), (100, "no failure found")])
+def test_many_lines_of_few_steps_tell_nothing(tmp_path, steps, verdict):
+    run = Run(tmp_path / "run")
+    run.start(RECIPE)
+    for step in range(1, steps + 1):
+        run.log({"step": step, "images": 64 * step, "d_loss": 1.0 + step / 1_000, "g_loss": 1.0})
+    assert diagnose(run.path).verdict == verdict
 
 
 def test_a_run_trains_while_a_process_holds_its_lock_and_is_stopped_otherwise(tmp_path):
