@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,6 +59,13 @@ def test_images_of_only_0_and_1_are_refused(tmp_path):
     for read in (data.read_images, lambda path: data.prepare(path, resolution=8, channels=1)):
         with pytest.raises(ZooError, match=r"multiply them by 255\. Received: '.*set'"):
             read(tmp_path / "set")
+
+
+def test_an_archive_that_unpacks_to_more_than_the_disk_holds_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "set.npz", images=np.zeros((300, 1024, 1024), np.uint8))
+    monkeypatch.setattr(reading.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**28))
+    with pytest.raises(ZooError, match=r"take 0\.3 GiB, and .* has 0\.2 GiB free; set TMPDIR .* Received: .*set\.npz"):
+        data.read_images(tmp_path / "set.npz")
 
 
 def test_is_images(tmp_path):

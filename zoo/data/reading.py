@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import shutil
 import tempfile
 import threading
 import warnings
@@ -67,7 +69,9 @@ def read_images(source: str | os.PathLike[str]) -> np.ndarray:
             if reading.pixels is None:
                 reason = printable(reading.reason)
                 raise ZooError(f"an image cannot be read ({reason}); remove it. Received: {name}")
-            shape = shape or reading.pixels.shape
+            if shape is None:
+                shape = reading.pixels.shape
+                _require_room(content.count * math.prod(shape), source)
             if reading.pixels.shape != shape:
                 raise ZooError(
                     f"images must have one size and one number of channels; the first has {shape}. "
@@ -79,6 +83,17 @@ def read_images(source: str | os.PathLike[str]) -> np.ndarray:
         images = np.asarray(np.memmap(file, np.uint8, "r", shape=(summary.count, *shape)))
     require_more_than_0_and_1(images, source)
     return images
+
+
+def _require_room(needed: int, source: str) -> None:
+    """Raises ZooError if so many bytes do not fit on the disk: a small archive may unpack to many."""
+    place = tempfile.gettempdir()
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise ZooError(
+            f"unpacked, the images take {needed / 2**30:.1f} GiB, and {place} has {free / 2**30:.1f} GiB free; set "
+            f"TMPDIR to a folder with room. Received: {source!r}"
+        )
 
 
 def read_picture(picture: str | os.PathLike[str] | np.ndarray, resolution: int, channels: int) -> np.ndarray:
