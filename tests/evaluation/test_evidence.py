@@ -312,6 +312,7 @@ def test_measuring_fills_the_folder_and_the_card_and_an_export_keeps_it(exported
         with Image.open(file) as picture:
             picture.load()
             sizes[file.name] = picture.size
+            assert {"Checkpoint", "Software"} <= picture.text.keys(), file.name
     assert sizes["worst.png"] == (8 * 64, 2 * 64)
     assert sizes["neighbours.png"] == (8 * 64, 4 * 64 + 4)
     assert sum(file.stat().st_size for file in exported.glob("*.png")) < 200_000

@@ -38,6 +38,12 @@ def png(picture: Image.Image, about: dict[str, Any] | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def with_text(content: bytes, about: dict[str, Any]) -> bytes:
+    """A PNG file with what it says of itself, as in `text_chunks`."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return png(picture, about)
+
+
 def text_chunks(about: dict[str, Any], before: PngInfo | None = None) -> PngInfo:
     """What a picture says of itself, {"seed": 0}, for Pillow's `pnginfo=`: the PNG text "Seed" of "0"."""
     chunks = PngInfo()
