@@ -271,6 +271,13 @@ def test_a_check_prints_a_ramp_as_one_writes_it(overrides):
     assert {"from": ramp.start, "to": ramp.to} in overrides.values()
 
 
+@pytest.mark.parametrize("text", ["mixed_bfloa\t16", "a\u202eb", "\x1b[31m", "\u0085", '"\\'])
+def test_a_value_is_printed_without_what_a_terminal_obeys_and_reads_back(text):
+    written = recipes.toml(text)
+    assert written.isprintable()
+    assert tomllib.loads(f"value = {written}")["value"] == text
+
+
 @pytest.mark.parametrize(
     "value", [1e-8, 3, True, "a\n\x1b\"'\U0001f600", [], ["color", "b"], {}, {"from": 0.1, "a b": [{"to": "run"}]}]
 )

@@ -8,9 +8,13 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from zoo.files.text import printable_lines
+
 
 def toml(value: Any) -> str:
     """A value as one writes it in a recipe or behind `--set KEY=`, on one line; Python's form of what is no TOML.
+
+    What cannot be seen, such as a tab, is an escape.
 
     Example:
         >>> print(toml(("color", "cutout")), toml({"from": 0.1, "to": 0.0}), toml(True))
@@ -24,7 +28,7 @@ def toml(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml, value))}]"
     try:
-        return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n")
+        return printable_lines(tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n"))
     except TypeError:
         return repr(value)
 
