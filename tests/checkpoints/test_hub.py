@@ -477,7 +477,9 @@ def endless_questions(handler):
 @pytest.mark.parametrize(
     "answer", [too_many_requests, rate_limit, nothing, drip, drip_headers], ids=lambda answer: answer.__name__
 )
-@pytest.mark.parametrize("part", ["/api/models", "/cdn/generator", pytest.param("/tree/", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "part", ["/api/models", "/cdn/generator", pytest.param("/tree/", marks=[pytest.mark.slow, NEWER])]
+)
 def test_a_hub_that_is_too_slow_is_a_hub_that_is_gone(part, answer, hasty, saved, files, said):
     """Nobody waits for long: the cache is used, or one line says why not."""
     resolve.resolve(NAME)
