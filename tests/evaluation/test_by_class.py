@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lights import lights as lights_of
 
 from zoo import data
 from zoo import recipe as recipes
@@ -44,14 +46,7 @@ class Drawn:
         return np.roll(self.of, seed)[:count]
 
 
-def lights(labels, seed):
-    """A bright square each in one third of a noisy image: left, middle, right."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 8, (len(labels), 32, 32, 1)).astype(np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        top, left = rng.integers(2, 20), (1, 12, 22)[label] + rng.integers(0, 3)
-        image[top : top + 8, left : left + 7] = rng.integers(100, 240)
-    return images
+lights = partial(lights_of, noise=8, shades=(100, 240))
 
 
 @pytest.fixture(scope="module")

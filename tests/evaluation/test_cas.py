@@ -2,11 +2,13 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lights import lights as lights_of
 
 import zoo
 from zoo import data
@@ -35,14 +37,7 @@ class Drawn:
         yield lights(np.where(rng.random(count) < self.wrong, rng.permutation(label), label), seed)
 
 
-def lights(labels, seed):
-    """A bright square each in one third of a noisy image: left, middle, right."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 100, (len(labels), 32, 32, 1)).astype(np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        top, left = rng.integers(2, 20), (1, 12, 22)[label] + rng.integers(0, 3)
-        image[top : top + 8, left : left + 7] = rng.integers(60, 160)
-    return images
+lights = partial(lights_of, noise=100, shades=(60, 160))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from zoo.evaluation import features
 from zoo.evaluation.metrics.extractors import classifier
 from zoo.evaluation.results import Cas, Trained
 from zoo.files.errors import ZooError
-from zoo.files.progress import progress
+from zoo.files.progress import duration, progress
 
 logger = logging.getLogger("ganzoo")
 
@@ -52,7 +52,7 @@ def cas(generator: Generator, store: data.Store, seeds: Sequence[int] = SEEDS, t
     """
     require_labels(generator, store)
     accuracies: dict[str, list[float]] = {"real": [], "generated": [], "both": []}
-    steps, clock, total = classifier.steps(len(store.images)), _Clock(), 3 * len(seeds)
+    steps, begun, total = classifier.steps(len(store.images)), time.monotonic(), 3 * len(seeds)
     make = partial(classifier.network, store.images.shape[1:], len(generator.classes))
     logger.info(
         f"CAS: {total} classifiers, each of {steps:,} steps; {len(seeds)} times {len(store.images):,} images are drawn"
@@ -63,7 +63,8 @@ def cas(generator: Generator, store: data.Store, seeds: Sequence[int] = SEEDS, t
             model = classifier.fitted(make, images, labels, steps, seed)
             accuracies[kind].append(float(classifier.accuracy(model, store)[0]))
             done = sum(map(len, accuracies.values()))
-            left = f"; about {clock.left(done, total)} left" if done < total else ""
+            spent = time.monotonic() - begun
+            left = f"; about {duration(spent / done * (total - done))} left" if done < total else ""
             logger.info(
                 f"CAS: classifier {done} of {total}, trained on {kind} images, seed {seed}: right on "
                 f"{accuracies[kind][-1]:.1%} of the held-out images{left}"
@@ -118,12 +119,3 @@ def _sets(store: data.Store, drawn: np.ndarray) -> Iterator[tuple[str, np.ndarra
     yield "real", store.images, labels
     yield "generated", drawn, labels
     yield "both", np.concatenate([store.images, drawn]), np.concatenate([labels, labels])
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.start = time.monotonic()
-
-    def left(self, done: int, total: int) -> str:
-        minutes = round((time.monotonic() - self.start) / done * (total - done) / 60)
-        return f"{minutes} minutes" if minutes > 1 else "a minute"

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from zoo import recipe as recipes
 from zoo.files.atomic import replacing
 from zoo.files.errors import ZooError
+from zoo.files.progress import duration
 from zoo.recipe import Recipe
 from zoo.recipe.numbers import Whole
 from zoo.recipe.ranges import read
@@ -68,8 +69,6 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def length(self) -> str:
         """How long a trial is, in words."""
-        from zoo.training.progress import duration
-
         return f"{duration(self.seconds)} of training" if self.seconds else f"{self.images:,} images"
 
     def write(self, file: Path) -> None:

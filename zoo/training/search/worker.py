@@ -11,8 +11,8 @@ from pathlib import Path
 
 from zoo.data import Store
 from zoo.files.errors import ZooError
+from zoo.files.progress import duration
 from zoo.files.shell import command
-from zoo.training.progress import duration
 from zoo.training.search import outcome, trial
 from zoo.training.search.results import DONE, PRUNED, RUNNING, Results, Row, results
 from zoo.training.search.study import Claimed, Study
