@@ -6,7 +6,6 @@ import click
 
 import zoo
 from zoo.cli.terminal import Duration, load_backend, say
-from zoo.files.errors import ZooError
 from zoo.files.shell import command
 
 
@@ -52,11 +51,8 @@ def search(recipe, data, out, resume, settings, seconds, space, objective, data_
     if show_space:
         _show_space(recipe, overrides, space, timed)
         return
-    if recipe and not recipes.load(recipe, overrides).data.source:
-        raise ZooError(
-            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set with --data. "
-            f"Received: {recipe!r} without --data"
-        )
+    if recipe:
+        recipes.require_source(recipes.load(recipe, overrides), f"{recipe!r} without --data", "with --data")
     load_backend()
     found = zoo.search(
         recipe,

@@ -6,7 +6,6 @@ import click
 
 import zoo
 from zoo.cli.terminal import Duration, load_backend, say
-from zoo.files.errors import ZooError
 from zoo.files.shell import command
 
 STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
@@ -54,11 +53,7 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
         load_backend()
         _dry_run(loaded, strategy, data_dir)
         return
-    if not loaded.data.source:
-        raise ZooError(
-            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set with --data. "
-            f"Received: {recipe!r} without --data"
-        )
+    recipes.require_source(loaded, f"{recipe!r} without --data", "with --data")
     load_backend()
     _tell(zoo.train(loaded, out, data_dir=data_dir, strategy=strategy, seconds=seconds, resume=bool(resume)))
 

@@ -114,7 +114,5 @@ def _chart(height: float):
 
 def _png(figure) -> bytes:
     """A chart has few colours: 32 of them take a third of the bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
-    with Image.open(buffer) as picture:
+    with Image.open(io.BytesIO(plotting.png(figure))) as picture:
         return pictures.png(picture.convert("RGB").quantize(32, dither=Image.Dither.NONE))

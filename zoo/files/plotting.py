@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -34,3 +35,10 @@ def figure(**options):
         from matplotlib.figure import Figure
 
     return Figure(**options)
+
+
+def png(figure, dpi: int = 100) -> bytes:
+    """The bytes of a PNG file of a figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()

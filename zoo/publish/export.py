@@ -228,13 +228,19 @@ def _plain_layer(layer: keras.Layer) -> keras.Layer:
     return type(layer).from_config(config | {key: "zeros" for key in config if key.endswith("_initializer")})
 
 
+def _numbered(classes: int, name: str, dtype: str) -> tuple:
+    """An input for the number of a class, [N], and the one-hot label [N, classes] that it stands for."""
+    number = keras.Input((), dtype=dtype, name=name)
+    return number, ops.one_hot(number, classes, dtype="float32")
+
+
 def _asked(model: keras.Model, names: tuple[str, ...]) -> tuple[list, dict]:
     """Inputs for what one asks a generator for, and what they are inside it: outside, a label is a whole number."""
     outside, inside = [], {}
     for tensor in model.inputs:
         if tensor.name == "label":
-            outside.append(keras.Input((), dtype="int32", name="label"))
-            inside["label"] = ops.one_hot(outside[-1], tensor.shape[1], dtype="float32")
+            number, inside["label"] = _numbered(tensor.shape[1], "label", "int32")
+            outside.append(number)
         elif tensor.name in names:
             outside.append(keras.Input(tensor.shape[1:], name=tensor.name))
             inside[tensor.name] = outside[-1]
@@ -261,7 +267,7 @@ def images_from_z(model: keras.Model) -> keras.Model:
     """
     outside, asked = _asked(model, ("z", "truncation"))
     one = ops.ones_like(asked["z"][:, :1])
-    first = inputs.Sampler(model, NOISE_SEED, np.ones(1)).draw("noise", 1) if "noise" in inputs.drawn(model) else None
+    first = inputs.Sampler(model, NOISE_SEED).draw("noise", 1) if "noise" in inputs.drawn(model) else None
     fixed = {} if first is None else {"noise": ops.matmul(one, first)}  # the same for each image
     images = networks.generate(model, inputs.complete(model, fixed | asked))
     return _model(outside, ops.clip(images, -1.0, 1.0))
@@ -276,8 +282,8 @@ def levels_from_z(model: keras.Model) -> keras.Model:
     sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
     outside, asked = [], {}
     if "label" in sizes:
-        outside = [keras.Input((), dtype="int64", name="z_label")]
-        asked = {"label": ops.one_hot(outside[0], sizes["label"], dtype="float32")}
+        number, asked["label"] = _numbered(sizes["label"], "z_label", "int64")
+        outside.append(number)
     z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
     latent, noise = z[:, : sizes["z"]], z[:, sizes["z"] :]
     images = networks.generate(model, inputs.complete(model, {"z": latent, "noise": noise} | asked))

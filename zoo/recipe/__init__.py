@@ -3,7 +3,7 @@
 Importing it loads no Keras.
 """
 
-from zoo.recipe.combinations import LEAST_KID_IMAGES
+from zoo.recipe.combinations import LEAST_KID_IMAGES, require_source
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Ramp, largest, scaled
 from zoo.recipe.reading import nearest
@@ -42,6 +42,7 @@ __all__ = [
     "nearest",
     "parse",
     "parse_overrides",
+    "require_source",
     "scaled",
     "toml",
 ]

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 LEAST_KID_IMAGES = 20  # with fewer it says nothing
 
 
+def require_source(recipe: Recipe, received: str, how: str = "in data.source") -> None:
+    """Raises ZooError for a recipe without data of its own; `how` one names them here."""
+    if not recipe.data.source:
+        raise ZooError(
+            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set "
+            f"{how}. Received: {received}"
+        )
+
+
 def require_possible(recipe: Recipe) -> None:
     """Raises ZooError for a combination that the published methods rule out."""
     network, model, loss, schedule, augment = (

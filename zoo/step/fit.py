@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from zoo.data import Batches
 from zoo.files.errors import ZooError
 from zoo.step import noise
 
@@ -37,14 +36,7 @@ class Steps(keras.utils.PyDataset):
             )
         self._gan, self._first = gan, int(np.asarray(gan.step))
         plan = gan.recipe.schedule
-        self._batches = Batches(
-            images,
-            labels,
-            seed=gan.recipe.seed,
-            batch_size=plan.batch_size,
-            d_steps=plan.d_steps,
-            balanced=data.balanced,
-        )
+        self._batches = noise.batches_of(gan.recipe, images, labels)
         self._length, self._epoch = len(images) // plan.images_per_step, 0
 
     def __len__(self) -> int:

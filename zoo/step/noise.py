@@ -14,6 +14,19 @@ from zoo.recipe import Recipe
 from zoo.step import augment
 
 
+def batches_of(recipe: Recipe, images: np.ndarray, labels: np.ndarray | None) -> Batches:
+    """The real images of a run, and their labels, in the order in which its steps take them."""
+    plan = recipe.schedule
+    return Batches(
+        images,
+        labels,
+        seed=recipe.seed,
+        batch_size=plan.batch_size,
+        d_steps=plan.d_steps,
+        balanced=recipe.data.balanced,
+    )
+
+
 def with_images(recipe: Recipe, generator, batches: Batches, step: int) -> dict[str, np.ndarray]:
     """The whole batch of training step `step`: real images, their labels if there are classes, and what is drawn."""
     real = {"real": batches[step]}

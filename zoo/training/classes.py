@@ -61,7 +61,7 @@ def counted(store: data.Store) -> tuple[list[str], list[int]]:
             f"labels count the classes from 0 on, and there are no more classes than images. Received: labels from "
             f"{least} to {most} of {len(store.images):,} images"
         )
-    names = store.classes or [str(label) for label in range(most + 1)]
+    names = store.class_names
     return list(names), np.bincount(store.labels, minlength=len(names)).tolist()
 
 

@@ -72,12 +72,7 @@ def train(
     if not isinstance(recipe, Recipe):
         file, recipe = recipe, recipes.load(recipe)
         out = folder_for(file, recipe.name) if out is None else out
-    if not recipe.data.source:
-        raise ZooError(
-            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set in "
-            "data.source. "
-            f"Received: {recipe.name!r}"
-        )
+    recipes.require_source(recipe, repr(recipe.name))
     stopping, run = Stopping(seconds), Run(default_folder(recipe.name) if out is None else out)
     with backend.strategy(strategy).scope():
         check_devices(recipe, seconds)
@@ -229,14 +224,7 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
 def feed(gan: GAN, store: data.Store, first: int, engine: backend.Engine) -> Iterator[tuple[int, dict]]:
     """(step, batch) from step `first` to the end; the next batch is made and sent while the current one is used."""
     recipe, plan = gan.recipe, gan.recipe.schedule
-    batches = data.Batches(
-        store.images,
-        store.labels,
-        seed=recipe.seed,
-        batch_size=plan.batch_size,
-        d_steps=plan.d_steps,
-        balanced=recipe.data.balanced,
-    )
+    batches = noise.batches_of(recipe, store.images, store.labels)
 
     def make(step: int) -> dict:
         return engine.transfer(noise.with_images(recipe, gan.generator, batches, step))

@@ -60,10 +60,11 @@ def start_from(gan: GAN, path: Path, store: data.Store) -> None:
         ZooError: nothing fits.
     """
     opened = checkpoint.open_checkpoint(path)
-    old, new = labels.names(opened.recipe, opened.info), counted(store)[0] if gan.recipe.model.classes else []
+    old = list(labels.names(opened.recipe, opened.info))
+    new = counted(store)[0] if gan.recipe.model.classes else []
     strict = _same_shape(opened.recipe, gan.recipe)
     for file, models in (("generator", (gan.generator, gan.ema)), ("discriminator", (gan.discriminator,))):
-        arrays = {name: _rows(name, array, list(old), new) for name, array in opened.arrays(file).items()}
+        arrays = {name: _rows(name, array, old, new) for name, array in opened.arrays(file).items()}
         for model in models:
             variables = by_path(model.variables)
             left = {name for name in arrays.keys() ^ variables.keys() if not strict or name_sees_label(name)}
@@ -77,7 +78,7 @@ def start_from(gan: GAN, path: Path, store: data.Store) -> None:
                 )
             assign(kept, {name: array for name, array in arrays.items() if name not in left}, file)
         _say_what_is_new(file, sorted(left & variables.keys()), sorted(left - variables.keys()))
-    _say_classes(list(old), new)
+    _say_classes(old, new)
 
 
 def _same_shape(a: Recipe, b: Recipe) -> bool:
@@ -91,7 +92,7 @@ def _rows(name: str, array: np.ndarray, old: list[str], new: list[str]) -> np.nd
     """The array of a layer that sees a label, [old classes, C], for other classes; any other array as it is."""
     if not (new and name_sees_label(name) and array.ndim == 2 and len(array) == len(old)):
         return array
-    return np.stack([array[old.index(name)] if name in old else array.mean(axis=0) for name in new])
+    return np.stack([array[old.index(kind)] if kind in old else array.mean(axis=0) for kind in new])
 
 
 def _say_what_is_new(file: str, new: list[str], left: list[str]) -> None:

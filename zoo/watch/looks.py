@@ -45,7 +45,7 @@ class Reference:
         mean_gap      mean minus that of real images
         contrast      standard deviation over that of real images
         """
-        images = np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
+        images = finite(images)
         features = cells(images)
         counts = np.bincount(nearest(features, self.centres), minlength=len(self.centres))
         share, expected = counts / len(images), self.shares
@@ -91,7 +91,7 @@ class Classes:
         class_least       the label of that class
         class_median      the same diversity of the median class: when it is low, latents hardly matter in any class
         """
-        features = cells(np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6))
+        features = cells(finite(images))
         found = {
             label: pair_distance(features[labels == label]) / distance
             for label, distance in self.distances.items()
@@ -102,6 +102,11 @@ class Classes:
         least = min(found, key=found.__getitem__)
         median = float(np.median(list(found.values())))
         return {"class_diversity": found[least], "class_least": least, "class_median": median}
+
+
+def finite(images: np.ndarray) -> np.ndarray:
+    """Images as float32, with large numbers for what is not finite, so that broken ones can be measured."""
+    return np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
 
 
 def cells(images: np.ndarray) -> np.ndarray:

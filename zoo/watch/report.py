@@ -92,9 +92,7 @@ def evidence(diagnosis: Diagnosis) -> bytes:
         axes.set_title(f"{signal}: {finding.name} from step {finding.first_step:,}", fontsize=9, loc="left")
         axes.grid(alpha=0.3)
     axes.set_xlabel("training steps")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+    return plotting.png(figure)
 
 
 def _points(diagnosis: Diagnosis, signal: str) -> list[tuple[int, float]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 from zoo.files import plotting
 from zoo.files.html import environment
@@ -14,6 +12,7 @@ from zoo.training.search.study import Study, folder_of
 
 TEMPLATES = environment(Path(__file__).parent)
 LARGEST_SHEET = 10**7  # bytes of a picture of samples
+DPI = 90
 COLOURS = {DONE: "tab:blue", PRUNED: "0.75"}
 
 
@@ -76,7 +75,7 @@ def curves(found: Results, objectives: tuple[str, ...]) -> bytes:
         rows[1].set_ylabel(name)
         rows[1].set_title("red: no other trial is better in both", fontsize=9, loc="left")
         rows[1].grid(alpha=0.3)
-    return _png(figure)
+    return plotting.png(figure, DPI)
 
 
 def bars(importances: dict[str, float]) -> bytes:
@@ -87,13 +86,7 @@ def bars(importances: dict[str, float]) -> bytes:
     axes.barh(names, [importances[name] for name in names])
     axes.set_xlabel("share of the importance for KID")
     axes.tick_params(axis="y", labelsize=8)
-    return _png(figure)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+    return plotting.png(figure, DPI)
 
 
 def _samples(folder: Path, found: Results) -> dict[str, bytes]:

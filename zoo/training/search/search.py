@@ -12,7 +12,7 @@ from zoo.checkpoints.run import default_folder
 from zoo.data import Store
 from zoo.files.atomic import require_new_folder
 from zoo.files.errors import ZooError
-from zoo.recipe import LEAST_KID_IMAGES, Recipe
+from zoo.recipe import LEAST_KID_IMAGES, Recipe, require_source
 from zoo.training.classes import with_classes
 from zoo.training.loop import check_devices, prepared
 from zoo.training.search import plan
@@ -125,11 +125,7 @@ def _beginning(
 ) -> tuple[Path, Plan, Store]:
     """The folder with its search.toml: a new one, or that of the same search."""
     base = loaded(recipe, overrides)
-    if not base.data.source:
-        raise ZooError(
-            "this recipe has no data of its own; name a folder, a .zip, .npz or .npy file or a TFDS set in "
-            f"data.source. Received: {base.name!r}"
-        )
+    require_source(base, repr(base.name))
     found = chosen(recipe, overrides, space, bool(more["seconds"]) or "time" in more["objectives"])
     check_devices(base)
     folder = Path(out) if out else Path("search") / default_folder(base.name).name
