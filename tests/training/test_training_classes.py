@@ -10,6 +10,8 @@ import zoo
 from zoo import data, networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
+from zoo.evaluation.judges import with_classifier
+from zoo.evaluation.metrics import extractors
 from zoo.files.errors import ZooError
 from zoo.networks.parts.label import name_sees_label
 from zoo.training import starting
@@ -94,6 +96,18 @@ def test_labels_that_no_model_can_learn_are_refused(small, tmp_path, labels, cla
     recipe = small("dcgan-fashion-mnist", **{"model.classes": classes})
     with pytest.raises(ZooError, match=said):
         with_classes(recipe, sources(tmp_path, labels))
+
+
+@pytest.mark.parametrize("labels", [[0, 2**40] * 30, [-1, 1] * 30, [0, 2**63 - 1] * 30])
+def test_labels_that_count_no_classes_are_no_classes_of_a_classifier(tmp_path, labels):
+    """At once, and without a name for each number below the largest."""
+    images = np.random.default_rng(0).integers(0, 255, (60, 32, 32, 1), np.uint8)
+    np.savez(tmp_path / "ids.npz", images=images, labels=np.array(labels))
+    store = prepared(str(tmp_path / "ids.npz"))
+    assert store.class_names == () and len(store.heldout)
+    assert [judge.name for judge in with_classifier("efficientnet-lite0", store)] == ["efficientnet-lite0"]
+    with pytest.raises(ZooError, match="a classifier needs labelled images"):
+        extractors.load("classifier", store)
 
 
 def test_an_unconditional_model_asks_for_no_labels(small, tmp_path):

@@ -15,6 +15,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
@@ -34,6 +35,7 @@ from zoo.files.text import parse_json, printable
 logger = logging.getLogger("ganzoo")
 
 FORMAT_VERSION = 1
+MOST_CLASSES = 2**16  # without names; larger labels are taken for numbers of something else
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +52,13 @@ class Store:
     fingerprint: str  # SHA-256 (hex) of the shapes of images and heldout, as JSON, and of their bytes
     skipped: tuple[tuple[str, str], ...]  # (relative path, reason) of everything that was left out
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """A name for each label, its number where names are not known; none without labels."""
+        """A name for each label, its number where names are not known; none without labels that count classes."""
         if self.labels is None:
+            return ()
+        both = np.concatenate([self.labels, self.heldout_labels])
+        if not 0 <= both.min() <= both.max() < (len(self.classes) or MOST_CLASSES):
             return ()
         return self.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
 

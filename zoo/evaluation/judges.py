@@ -18,7 +18,7 @@ def with_classifier(wanted: str | Extractor | Sequence[str | Extractor], store: 
     """The extractors that are asked for, and a classifier of the images where one says something."""
     judges = extractors.load_all(wanted, store)
     known = any(hasattr(judge, "classes") for judge in judges)
-    if known or store is None or store.labels is None or not len(store.heldout):
+    if known or store is None or not store.class_names or not len(store.heldout):
         return judges
     classifier = extractors.load("classifier", store)
     return [*judges, classifier] if tells_more_than_a_guess(classifier, store) else judges

@@ -56,7 +56,7 @@ def counted(store: data.Store) -> tuple[list[str], list[int]]:
             f"dataset.json, or a labelled TFDS set; otherwise set model.classes=0. Received: {store.source!r}"
         )
     least, most = int(store.labels.min()), int(store.labels.max())
-    if least < 0 or most >= max(len(store.classes), len(store.images)):
+    if not store.class_names or most >= max(len(store.classes), len(store.images)):
         raise ZooError(
             f"labels count the classes from 0 on, and there are no more classes than images. Received: labels from "
             f"{least} to {most} of {len(store.images):,} images"

@@ -48,7 +48,7 @@ class Classifier:
         Raises:
             ZooError: the images have no labels, or none are held out to test it on.
         """
-        if store is None or store.labels is None or not len(store.heldout):
+        if store is None or not store.class_names or not len(store.heldout):
             raise ZooError(
                 "a classifier needs labelled images, some of them held out; take another extractor. "
                 f"Received: {'an array' if store is None else repr(store.source)}"
