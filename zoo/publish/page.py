@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import hashlib
 import re
 import shutil
 import tempfile
@@ -26,7 +27,7 @@ from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator
 from zoo.checkpoints.run import Run
 from zoo.evaluation import directions
-from zoo.files import pictures
+from zoo.files import atomic, pictures
 from zoo.files.errors import ZooError
 
 GRID = 16  # images
@@ -140,6 +141,8 @@ class _Models:
         self._names, self._checkpoint = list(names), checkpoint
         self._folder = tempfile.mkdtemp(prefix="ganzoo-demo-")
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        self._pictures = Path(tempfile.mkdtemp(dir=self._folder))
+        gr.set_static_paths(self._pictures)
         self._load, self._directions = cache(self._load_named), cache(lambda name: directions.find(self(name)))
 
     def __call__(self, name: str) -> Generator:
@@ -168,10 +171,19 @@ class _Models:
             gr.update(visible=self.has_run(name)),
         )
 
-    def grid(self, name: str, seed: int, truncation: float, label: str | None) -> Image.Image:
+    def _file(self, picture: Image.Image) -> str:
+        """A file of this picture, written once: Gradio's own is written anew while another visitor reads it."""
+        content = pictures.png(picture)
+        file = self._pictures / f"{hashlib.sha256(content).hexdigest()}.png"
+        if not file.exists():
+            with atomic.replacing(file) as new:
+                new.write_bytes(content)
+        return str(file)
+
+    def grid(self, name: str, seed: int, truncation: float, label: str | None) -> str:
         generator = self(name)
         images = generator.images(generator.latents(GRID, int(seed), label), truncation)
-        return _enlarged(images)
+        return self._file(_enlarged(images))
 
     def number_at(self, name: str, place: Sequence[int]) -> int:
         """Which image of the grid is at a place (x, y) in pixels."""
@@ -194,14 +206,15 @@ class _Models:
             middle["w"] = np.array(middle["w"])
             middle["w"][:, -int(layers) :] = two["w"][1:, -int(layers) :]
         row = {key: np.concatenate([two[key][:1], middle[key], two[key][1:]]) for key in two}
-        return _enlarged(generator.images(row, truncation), columns=3)
+        return self._file(_enlarged(generator.images(row, truncation), columns=3))
 
     def moved(self, name: str, seed: int, truncation: float, label: str | None, number: float, amount: float):
         generator, found = self(name), self._directions(name)
         start = generator.latents(GRID, int(seed), label)
         start = directions.in_space(generator, found, start, truncation)
         psi = 1.0 if found.space == "w" else truncation
-        return _enlarged(generator.images(found.moved(start, int(number), np.full(GRID, amount)), psi))
+        images = generator.images(found.moved(start, int(number), np.full(GRID, amount)), psi)
+        return self._file(_enlarged(images))
 
     def files(self, name: str, seed: int, truncation: float, label: str | None):
         """The grid as a picture, and its latents."""
@@ -221,10 +234,10 @@ class _Models:
         found = zoo.project(generator, picture, told=lambda share, distance: bar(share, f"distance {distance:.4f}"))
         file = folder / f"{Path(picture).stem}.npz"
         latent_files.save(file, found.latents, generator.about())
-        pair = _enlarged(np.stack([found.target, found.image]), columns=2)
+        pair = self._file(_enlarged(np.stack([found.target, found.image]), columns=2))
         return pair, gr.update(value=[str(file)], visible=True, label=f"its latents; PSNR {found.psnr:.1f} dB")
 
-    def about(self, name: str) -> tuple[Image.Image, str]:
+    def about(self, name: str) -> tuple[str, str]:
         """The sheet of directions, and the card with its pictures in it."""
         generator, found = self(name), self._directions(name)
         sheet = directions.sheet(generator, found, generator.latents(seed=0))
@@ -237,9 +250,9 @@ class _Models:
             return f"![{link[1]}](data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()})"
 
         text = re.sub(r"!\[([^\]]*)\]\(([\w.-]+\.png)\)", inside, text)
-        return pictures.grid(sheet, directions.COLUMNS, max(1, _scale(generator) // 2)), text
+        return self._file(pictures.grid(sheet, directions.COLUMNS, max(1, _scale(generator) // 2))), text
 
-    def run(self, name: str) -> tuple[str, Image.Image | None, Image.Image | None]:
+    def run(self, name: str) -> tuple[str, str | None, str | None]:
         """What the doctor says of a run now, its newest samples, and its curves."""
         if not self.has_run(name):
             return "", None, None
@@ -251,7 +264,8 @@ class _Models:
         except ZooError as error:
             lines = [str(error)]
         curves = folder / "curves.png"
-        return "\n".join(lines), _read(samples[-1]) if samples else None, _read(curves) if curves.is_file() else None
+        newest = self._file(_read(samples[-1])) if samples else None
+        return "\n".join(lines), newest, self._file(_read(curves)) if curves.is_file() else None
 
 
 def _told(function: Callable) -> Callable:
