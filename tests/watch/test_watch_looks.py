@@ -33,6 +33,12 @@ def test_one_image_again_and_again_has_no_variety(real):
     assert signals["empty_bins"] > 0.8
 
 
+def test_the_similarity_of_large_images_is_that_of_the_same_images_reduced(real):
+    images = ((real[:64] + 1) * 127).astype(np.uint8).repeat(2, axis=1).repeat(2, axis=2)  # 64 pixels
+    larger = images.repeat(4, axis=1).repeat(4, axis=2)
+    assert looks.similarity(larger) == looks.similarity(images)
+
+
 def test_a_missing_kind_leaves_bins_empty(real):
     waves = np.stack([np.sin(np.arange(32) * (kind + 1) / 4) for kind in range(5)])
     kinds = np.argmin(np.square(real.mean(axis=1) - 0.7 * waves[:, None, :, None]).sum(axis=(2, 3)), axis=0)

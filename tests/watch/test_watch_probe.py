@@ -6,6 +6,7 @@ import pytest
 from zoo import backend, data
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
+from zoo.watch import probe
 from zoo.watch.probe import Probe, above, largest_singular_value
 
 
@@ -44,6 +45,16 @@ def test_the_power_method_finds_the_largest_singular_value():
     matrix[:, 0] *= 3
     assert largest_singular_value(matrix) == pytest.approx(np.linalg.svd(matrix)[1][0], rel=1e-3)
     assert largest_singular_value(np.zeros((4, 3), np.float32)) == 0
+
+
+def test_large_images_are_measured_in_parts_with_the_same_result(small, many, monkeypatch):
+    gan = GAN(small("r3gan-fashion-mnist", **{"data.source": many.source}))
+    at_once = Probe(gan, many).measure(0)
+    monkeypatch.setattr(probe, "AT_ONCE", 16)  # these images of 32 pixels are large then
+    monkeypatch.setattr(probe, "LARGE_REAL_IMAGES", probe.REAL_IMAGES)
+    in_parts = Probe(gan, many)
+    assert in_parts.parts == 4
+    assert in_parts.measure(0) == pytest.approx(at_once, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dcgan-fashion-mnist", "wgan-gp-fashion-mnist"])

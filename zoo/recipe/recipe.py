@@ -174,7 +174,7 @@ def names() -> list[str]:
 
     Example:
         >>> zoo.list_recipes()[0]
-        'dcgan-64'
+        'dcgan-256'
     """
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 

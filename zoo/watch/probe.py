@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo import backend, data, networks
 from zoo.networks.parts import inputs
-from zoo.networks.parts.lazy import ops
+from zoo.networks.parts.lazy import keras, ops
 from zoo.step import augment
 from zoo.step.gan import GAN
 from zoo.watch import looks
@@ -14,7 +14,9 @@ from zoo.watch import looks
 SAMPLES = 256  # fixed latents, to look at
 JUDGED = 128  # of each kind, shown to D
 DIFFERENTIATED = 32  # of each kind, for gradients with respect to images
+AT_ONCE = 64  # pixels: larger images go through the networks in parts, as many pixels at once as all of this size have
 REAL_IMAGES = 2_000  # to compare samples with
+LARGE_REAL_IMAGES = 500  # the same of images larger than AT_ONCE
 HELDOUT_IMAGES = 50  # fewer tell nothing of what D learned by heart
 
 
@@ -24,6 +26,7 @@ class Probe:
     def __init__(self, gan: GAN, store: data.Store) -> None:
         rng = np.random.default_rng([gan.recipe.seed, 7])
         self.gan = gan
+        self.parts = max(1, gan.recipe.data.resolution // AT_ONCE) ** 2
         latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
         shown = _exactly(store.images, JUDGED, rng)
         real, labels = store.images[shown], self._labels(store.labels, shown)
@@ -37,7 +40,8 @@ class Probe:
         latents |= {name: np.resize(rows, (SAMPLES, *rows.shape[1:])) for name, rows in labels.items()}
         self.inputs = latents, np.asarray(real), np.asarray(heldout), heldout_labels, uniforms, epsilon
         self.compute = backend.compiled(self._compute, gan.variables)
-        some = _some(store.images, REAL_IMAGES, rng)
+        self.real_images = REAL_IMAGES if self.parts == 1 else LARGE_REAL_IMAGES
+        some = _some(store.images, self.real_images, rng)
         self.many = np.asarray(store.images[some])
         self.first = self._first_look(store, rng)
         self.reference = looks.Reference(_scaled(self.many))
@@ -73,30 +77,40 @@ class Probe:
         over that of real pairs, and what `looks.Reference.compare` and, with classes, `looks.Classes.compare` name.
         """
         with np.errstate(all="ignore"):
-            seen = {name: np.asarray(value, np.float64) for name, value in self.compute(*self.inputs).items()}
+            seen = self._seen()
             signals = self._judgement(seen) | self.reference.compare(seen["samples"])
             if self.classes:
                 signals |= self.classes.compare(seen["samples"], self.inputs[0]["label"].argmax(axis=-1))
             signals |= self._weights(step, seen["samples"])
         return _floats(signals | (self.first if step == 0 else {}))
 
+    def _seen(self) -> dict[str, np.ndarray]:
+        """What the networks compute, float64 by name, in parts that keep a label beside its image."""
+        parts = [
+            keras.tree.map_structure(lambda rows, i=i: rows[i :: self.parts], self.inputs) for i in range(self.parts)
+        ]
+        seen = [self.compute(*part) for part in parts]
+        together = {name: np.stack([np.asarray(part[name], np.float64) for part in seen], axis=1) for name in seen[0]}
+        return {name: rows.reshape(-1, *rows.shape[2:]) for name, rows in together.items()}
+
     def _compute(self, latents: dict, real, heldout, heldout_labels: dict, uniforms, epsilon) -> dict:
         """All that is computed by the networks, compiled as one function; real images and samples share labels."""
-        gan, few = self.gan, slice(DIFFERENTIATED)
-        labels = {name: latents[name][:JUDGED] for name in heldout_labels}
+        gan, judged, differentiated = self.gan, real.shape[0], epsilon.shape[0]
+        few = slice(differentiated)
+        labels = {name: latents[name][:judged] for name in heldout_labels}
         judge, judge_few = gan.judge(labels), gan.judge({name: value[few] for name, value in labels.items()})
         samples = networks.generate(gan.generator, latents, training=True)
         plain = gan.scaled(real)
-        real, fake = gan.augmented(plain, samples[:JUDGED], uniforms)
-        heldout, _ = gan.augmented(gan.scaled(heldout), samples[:JUDGED], uniforms)
+        real, fake = gan.augmented(plain, samples[:judged], uniforms)
+        heldout, _ = gan.augmented(gan.scaled(heldout), samples[:judged], uniforms)
 
         logits = {"real": judge(real), "fake": judge(fake), "heldout": gan.judge(heldout_labels)(heldout)}
 
         def objectives(images):
             """Both in one, and after all else: JAX forbids to read statistics that a differentiated function moved."""
-            between, generated = images[:DIFFERENTIATED], images[DIFFERENTIATED:]
+            between, generated = images[few], images[differentiated:]
             shown, fake = gan.augmented(real[few], generated, uniforms[few])
-            return ops.sum(judge_few(between)) + DIFFERENTIATED * gan.loss.g(
+            return ops.sum(judge_few(between)) + differentiated * gan.loss.g(
                 judge_few(shown) if gan.loss.g_sees_real else None, judge_few(fake)
             )
 
@@ -104,9 +118,10 @@ class Probe:
         gradients = backend.input_gradient(objectives, ops.concatenate([between, samples[few]]))
         return logits | {
             "samples": ops.cast(samples, "float32"),
-            "slopes": gradients[:DIFFERENTIATED],
-            "image_gradients": gradients[DIFFERENTIATED:],
-            "range": ops.stack([ops.min(plain), ops.max(plain), ops.min(samples), ops.max(samples)]),
+            "slopes": gradients[few],
+            "image_gradients": gradients[differentiated:],
+            "real_range": ops.stack([ops.min(plain), ops.max(plain)]),
+            "fake_range": ops.stack([ops.min(samples), ops.max(samples)]),
         }
 
     def _judgement(self, seen: dict) -> dict[str, float]:
@@ -129,7 +144,10 @@ class Probe:
         slopes = _norms(seen["slopes"])
         signals |= {"slope": slopes.mean(), "slope_penalty": np.mean((slopes - 1.0) ** 2)}
         signals["image_gradient"] = _norms(seen["image_gradients"]).mean()
-        return signals | dict(zip(("real_low", "real_high", "fake_low", "fake_high"), seen["range"], strict=True))
+        for kind in ("real", "fake"):
+            extremes = seen[f"{kind}_range"]
+            signals |= {f"{kind}_low": extremes.min(), f"{kind}_high": extremes.max()}
+        return signals
 
     def _weights(self, step: int, fake: np.ndarray) -> dict:
         """Weights' movement and singular values, and how far the samples moved."""
@@ -171,12 +189,12 @@ class Probe:
         signals = {
             "data_images": len(store.images),
             "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
-            "data_duplicates": 1.0 - len(np.unique(self.many.reshape(len(images), -1), axis=0)) / len(images),
+            "data_duplicates": 1.0 - len({image.tobytes() for image in self.many}) / len(images),
             "data_low": images.min(),
             "data_high": images.max(),
         }
         if self.has_heldout:
-            heldout = _scaled(np.asarray(store.heldout[_some(store.heldout, REAL_IMAGES, rng)]))
+            heldout = _scaled(np.asarray(store.heldout[_some(store.heldout, self.real_images, rng)]))
             signals["data_shift"] = looks.Reference(heldout).compare(images[:SAMPLES])["ndb"]
         return signals
 
