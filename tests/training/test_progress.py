@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import time
 
 import pytest
 from terminal import Terminal
@@ -10,6 +11,7 @@ from terminal import Terminal
 from zoo import recipe as recipes
 from zoo.files.progress import duration
 from zoo.training.progress import Progress, losses
+from zoo.training.stopping import Stopping
 
 RECIPE = recipes.load("dcgan-fashion-mnist", {"schedule.images": 64_000, "schedule.batch_size": 64})
 NUMBERS = {
@@ -26,7 +28,7 @@ NUMBERS = {
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_line_fits_the_terminal_and_begins_with_the_alarms(columns, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal(columns))
-    with Progress(RECIPE, 0, shown=True) as progress:
+    with Progress(RECIPE, 0, shown=True, stopping=Stopping()) as progress:
         progress.compiling()
         for _ in range(100):
             progress.step()
@@ -48,7 +50,7 @@ def test_without_a_terminal_there_is_one_line_for_each_line_of_the_log(monkeypat
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setitem(sys.modules, "ipykernel", None)
     monkeypatch.delitem(sys.modules, "ipykernel")
-    with Progress(RECIPE.replace(**{"schedule.d_steps": 20}), 0, shown=True) as progress:
+    with Progress(RECIPE.replace(**{"schedule.d_steps": 20}), 0, shown=True, stopping=Stopping()) as progress:
         progress.compiling()
         progress.compiled()
         for _ in range(10):
@@ -63,9 +65,22 @@ def test_without_a_terminal_there_is_one_line_for_each_line_of_the_log(monkeypat
     assert "|" not in sys.stderr.getvalue(), "no bar"
 
 
+def test_the_first_step_tells_no_pace_and_a_set_time_tells_its_end(monkeypatch, said):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    stopping = Stopping(seconds=3600.0)
+    monkeypatch.setattr(stopping, "_end", time.monotonic() + 90.4)
+    with Progress(RECIPE, 0, shown=True, stopping=stopping) as progress:
+        progress.report(1, {name: value for name, value in NUMBERS.items() if name != "images_per_second"}, [])
+    assert said == [
+        "dcgan-fashion-mnist: 64 of 64,000 images, D 1.23, G 0.50, D right on real 81% fake 90%, ends in 1 min 30 s at "
+        "the latest"
+    ]
+
+
 def test_a_worker_that_does_not_write_says_nothing(monkeypatch, said):
     monkeypatch.setattr(sys, "stderr", Terminal(80))
-    with Progress(RECIPE, 0, shown=False) as progress:
+    with Progress(RECIPE, 0, shown=False, stopping=Stopping()) as progress:
         progress.compiling()
         progress.step()
         progress.report(1, NUMBERS, [])

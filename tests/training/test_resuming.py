@@ -184,3 +184,17 @@ def test_several_workers_cannot_stop_by_the_clock(recipe, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"several workers.*Received: 60 seconds"):
         zoo.train(recipe, tmp_path / "run", seconds=60)
     assert not Run(tmp_path / "run").path.exists()
+
+
+def test_very_few_images_are_called_that(small, tmp_path, said):
+    rng = np.random.default_rng(0)
+    for count in (5, 120):
+        np.savez(tmp_path / f"{count}.npz", images=rng.integers(0, 256, (count, 32, 32), np.uint8))
+        zoo.train(
+            small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / f"{count}.npz")}),
+            tmp_path / str(count),
+            seconds=0,
+        )
+    told = [line for line in said if "near copies" in line]
+    assert len(told) == 1
+    assert told[0].startswith("5 images to train on are very few")

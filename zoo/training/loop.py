@@ -31,6 +31,7 @@ from zoo.watch.watcher import Failing
 
 logger = logging.getLogger("ganzoo")
 
+LEAST_IMAGES = 100  # Zhao 2020, arXiv:2006.10738, section 4.4: sets of 100 images, from scratch and fine-tuned
 DONE, STOPPED, ROLLED_BACK = "done", "stopped", "rolled back"  # how an attempt ends
 
 
@@ -113,7 +114,7 @@ def attempt(
         start_from(gan, resolve.resolve(recipe.start), store)
     first, recorder = int(np.asarray(gan.step)), None
     with contextlib.ExitStack() as held:
-        progress = held.enter_context(Progress(recipe, first, shown and backend.is_chief()))
+        progress = held.enter_context(Progress(recipe, first, shown and backend.is_chief(), stopping))
         if backend.is_chief():  # data, networks and start are there: from here on, something is written
             held.enter_context(run.locked())
             run.start(recipe, resume)
@@ -157,8 +158,8 @@ def check_devices(recipe: Recipe, seconds: float | None = None) -> None:
 
 
 def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
-    """The recipe's images, decoded once."""
-    return data.prepare(
+    """The recipe's images, decoded once, with a word about what to expect when they are very few."""
+    store = data.prepare(
         recipe.data.source,
         resolution=recipe.data.resolution,
         channels=recipe.data.channels,
@@ -166,6 +167,12 @@ def prepared(recipe: Recipe, data_dir: str | None) -> data.Store:
         white=recipe.data.white,
         data_dir=data_dir,
     )
+    if len(store.images) < LEAST_IMAGES:
+        logger.warning(
+            f"{len(store.images)} images to train on are very few: expect near copies of them. Published methods for "
+            f"few images begin at {LEAST_IMAGES}, augmented and from a trained checkpoint: see ganzoo finetune --help"
+        )
+    return store
 
 
 def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progress, stopping: Stopping) -> bool:
@@ -196,8 +203,9 @@ def loop(gan: GAN, store: data.Store, recorder: Recorder | None, progress: Progr
             engine.sync()
             require_finite(gan, numbers, window, done, weights=saving)
             spent = time.monotonic() - clock
-            trained, rate = trained + spent, (done - counted) * plan.images_per_step / spent
-            numbers["images_per_second"] = float(f"{rate:.4g}")
+            if step > first:  # the first step compiles
+                trained, rate = trained + spent, (done - counted) * plan.images_per_step / spent
+                numbers["images_per_second"] = float(f"{rate:.4g}")
             if recorder:
                 recorder.watch(done, numbers)
                 progress.report(done, numbers, recorder.alarms)

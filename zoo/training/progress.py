@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from tqdm import tqdm
 
 from zoo.files.progress import duration, moves, width
 from zoo.recipe import Recipe
+from zoo.training.stopping import Stopping
 
 logger = logging.getLogger("ganzoo")
 
@@ -17,9 +19,9 @@ LINE = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images, {remaining} 
 class Progress:
     """The progress of a run; alarms come first, since a narrow terminal cuts the end of the line."""
 
-    def __init__(self, recipe: Recipe, first: int, shown: bool) -> None:
-        """`first`: the step to begin at; `shown`: whether this process speaks."""
-        self._recipe, self._shown = recipe, shown
+    def __init__(self, recipe: Recipe, first: int, shown: bool, stopping: Stopping) -> None:
+        """`first`: the step to begin at; `shown`: whether this process speaks; `stopping`: may end it early."""
+        self._recipe, self._shown, self._stopping = recipe, shown, stopping
         self._images_per_step = recipe.schedule.images_per_step
         self._total = recipe.schedule.steps * self._images_per_step
         self._moves = shown and moves()
@@ -66,15 +68,15 @@ class Progress:
         """Shows the numbers of a line of the log, and the names of the findings that last."""
         alarm = f"failing? {', '.join(alarms[:3])}: " if alarms else ""
         self._numbers = losses(numbers)
+        left = self._stopping.left
+        if math.isfinite(left):
+            self._numbers += f", ends in {duration(left)} at the latest"
         self._bar.set_description_str(alarm or f"{self._recipe.name}: ", refresh=False)
         self.doing()
         if self._shown and not self._moves:
-            images, rate = step * self._images_per_step, numbers["images_per_second"]
-            left = duration((self._total - images) / max(rate, 1e-9))
-            logger.info(
-                f"{alarm}{self._recipe.name}: {images:,} of {self._total:,} images, {rate:g} images/s, {left} left, "
-                f"{self._numbers}"
-            )
+            images, rate = step * self._images_per_step, numbers.get("images_per_second")
+            pace = f"{rate:g} images/s, {duration((self._total - images) / rate)} left, " if rate else ""
+            logger.info(f"{alarm}{self._recipe.name}: {images:,} of {self._total:,} images, {pace}{self._numbers}")
 
 
 def losses(numbers: dict[str, float]) -> str:

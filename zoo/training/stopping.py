@@ -40,9 +40,14 @@ class Stopping:
         self.signal = number
 
     @property
+    def left(self) -> float:
+        """The seconds that are left; inf where no time was set."""
+        return self._end - time.monotonic()
+
+    @property
     def due(self) -> bool:
         """Whether training has to end after this step."""
-        return bool(self.signal) or time.monotonic() >= self._end
+        return bool(self.signal) or self.left <= 0
 
     def wants(self, step: int, seconds: float) -> bool:
         """Whether a checkpoint is wanted after so many steps, and seconds of them in this attempt, beside the recipe's.
