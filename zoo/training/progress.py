@@ -69,7 +69,7 @@ class Progress:
         alarm = f"failing? {', '.join(alarms[:3])}: " if alarms else ""
         self._numbers = losses(numbers)
         left = self._stopping.left
-        if math.isfinite(left):
+        if 0 < left < math.inf:
             self._numbers += f", ends in {duration(left)} at the latest"
         self._bar.set_description_str(alarm or f"{self._recipe.name}: ", refresh=False)
         self.doing()
