@@ -15,6 +15,7 @@ import argparse
 import math
 import statistics
 import time
+import tomllib
 
 import numpy as np
 
@@ -24,7 +25,7 @@ GOES, MATRIX = 15, 1024
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", nargs="?", default="quick-64")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=NUMBER", dest="changes")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     options = parser.parse_args()
 
     import tensorflow as tf
@@ -38,8 +39,10 @@ def main() -> None:
     from zoo.step import noise, schedule
     from zoo.step.gan import GAN
 
-    numbers = dict(change.split("=", 1) for change in options.changes)
-    recipe = zoo.load_recipe(options.recipe, {key: float(value) for key, value in numbers.items()})
+    changes = dict(change.split("=", 1) for change in options.changes)
+    recipe = zoo.load_recipe(
+        options.recipe, {key: tomllib.loads(f"value = {n}")["value"] for key, n in changes.items()}
+    )
     gan, size, rng = GAN(recipe), recipe.data.resolution, np.random.default_rng(0)
     images = rng.integers(256, size=(512, size, size, recipe.data.channels), dtype=np.uint8)
     engine, batches = backend.Engine(gan), noise.batches_of(recipe, images, None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_projection import made
+from test_projection import made, with_classes
 
 from zoo.evaluation import directions
 from zoo.files.errors import ZooError
@@ -48,6 +48,17 @@ def test_sefa_is_the_eigenvectors_of_the_weights(generators):
     for vector in rng.standard_normal((20, 8)):
         vector /= np.linalg.norm(vector)
         assert sum(np.square(vector @ kernel).sum() for kernel in kernels) <= moved[0] * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("name", ["dcgan-fashion-mnist", "stylegan-lite-cifar10"])
+def test_a_direction_keeps_the_class(name):
+    generator = with_classes(name)
+    found, start = directions.find(generator, 2), generator.latents(6, seed=5, label=1)
+    start = directions.in_space(generator, found, start)
+    still = generator.images(found.moved(start, 1, np.zeros(6)))
+    np.testing.assert_allclose(still.astype(int), generator.sample(6, seed=5, label=1), atol=1)  # level
+    moved = generator.images(found.moved(start, 1, np.full(6, 2.0))).astype(int)
+    assert np.abs(moved - still).mean() > 0.5  # levels, of images that are nearly grey
 
 
 def test_the_first_direction_changes_images_more_than_the_last(generators):

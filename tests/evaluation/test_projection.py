@@ -14,14 +14,24 @@ from zoo.files.errors import ZooError
 TINY = {"model.latent_dim": 8, "model.g_channels": 8, "model.d_channels": 4}
 
 
-def made(name: str) -> Generator:
+def made(name: str, **overrides) -> Generator:
     """A generator with random weights, whose images are smooth in z."""
-    recipe = recipes.load(name).replace(**TINY)
+    recipe = recipes.load(name).replace(**TINY, **overrides)
     model = networks.build_generator(recipe)
     for variable in model.variables:
         if variable.path.endswith("kernel") and variable.path.startswith(("project", "up", "to_image")):
             variable.assign(variable * 4)
     return Generator(model, recipe, {"files": {}})
+
+
+def with_classes(name: str) -> Generator:
+    """The same with three classes, whose images differ."""
+    generator = made(name, **{"model.classes": 3})
+    rng = np.random.default_rng(1)
+    for variable in generator.model.variables:
+        if "label" in variable.path:
+            variable.assign(rng.normal(0.0, 1.0, variable.shape))
+    return generator
 
 
 @pytest.fixture(scope="module", params=["z", "w"])
@@ -55,6 +65,18 @@ def test_an_image_of_its_own_is_found_again(generator, tmp_path):
     assert list(shares) == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 1
     assert distances[-1] < distances[0]
+
+
+@pytest.mark.slow
+def test_an_image_of_a_class_is_found_again_with_its_class():
+    generator = with_classes("dcgan-fashion-mnist")
+    picture = generator.sample(1, seed=1234, label=2)[0]
+    found = zoo.project(generator, picture, steps=40)
+    assert found.psnr > 30  # dB
+    label = found.latents["label"]
+    np.testing.assert_array_equal(label, [[0, 0, 1]])
+    again = generator.images(found.latents)
+    np.testing.assert_allclose(again[0], found.image.astype(int), atol=1)  # level
 
 
 @pytest.mark.slow
