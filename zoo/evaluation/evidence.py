@@ -139,6 +139,8 @@ def command(recipe: recipes.Recipe) -> str:
     words, values = ["ganzoo", "train", recipe.name], recipe.to_dict()
     for line in recipes.difference(shipped, recipe):
         key = line.partition(":")[0]
+        if key == "paper":  # changes nothing
+            continue
         value = reduce(dict.__getitem__, key.split("."), values)
         words += ["--data", value] if key == "data.source" else ["--set", f"{key}={recipes.toml(value)}"]
     return shell.command(*words)
