@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.checkpoints.generator import to_uint8
+from zoo.evaluation.metrics.kernel import kernel_distance
 from zoo.evaluation.metrics.ms_ssim import pair_similarity
 from zoo.evaluation.metrics.spectrum import checkerboard
 
@@ -25,6 +26,8 @@ class Reference:
         features, self.count = cells(real), len(real)
         self.centres = kmeans(features, BINS, rng)
         self.shares = np.bincount(nearest(features, self.centres), minlength=len(self.centres)) / len(features)
+        self.mean, self.scale = features.mean(axis=0), max(float(features.std(axis=0).mean()), 1e-3)
+        self.standard = (features[:512] - self.mean) / self.scale
         some = features[:256]
         self.distance, self.neighbour = pair_distance(some), np.median(neighbour_distances(some))
         self.some = to_uint8(real[:256])
@@ -45,6 +48,8 @@ class Reference:
         saturated     share of pixels at the ends of the range, minus that of real images
         mean_gap      mean minus that of real images
         contrast      standard deviation over that of real images
+        cell_kid, cell_kid_error   kernel distance to real images as KID has it, on means of pixels instead of learned
+                      features, and its standard error: coarse, and cheap enough for every look
         """
         images = finite(images)
         features = cells(images)
@@ -53,6 +58,8 @@ class Reference:
         pooled = np.average([share, expected], axis=0, weights=[len(images), self.count])
         error = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-9) * (1 / len(images) + 1 / self.count))
         mean, std = self.moments
+        standard = ((features - self.mean) / self.scale).clip(-100, 100)
+        cell_kid, cell_kid_error = kernel_distance(self.standard, standard, subset_size=None)
         return {
             "diversity": float(pair_distance(features) / max(self.distance, 1e-6)),
             "duplicates": float(np.mean(neighbour_distances(features) < 0.1 * self.neighbour)),
@@ -63,6 +70,8 @@ class Reference:
             "saturated": float(edge_share(images) - self.edges),
             "mean_gap": float(images.mean() - mean),
             "contrast": float(images.std() / max(std, 1e-6)),
+            "cell_kid": cell_kid,
+            "cell_kid_error": cell_kid_error,
         }
 
 

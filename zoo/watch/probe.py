@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from zoo import backend, data, networks
@@ -28,7 +30,8 @@ class Probe:
         self.gan = gan
         self.parts = max(1, gan.recipe.data.resolution // AT_ONCE) ** 2
         latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
-        shown = _exactly(store.images, JUDGED, rng)
+        self.store, self.shown = store, _exactly(store.images, JUDGED, rng)
+        shown = self.shown
         real, labels = store.images[shown], self._labels(store.labels, shown)
         self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
         heldout, heldout_labels = real, labels
@@ -72,16 +75,20 @@ class Probe:
             [d, g]_direction  cosine of that change and the one before
             [d, g]_sigma_first, [d, g]_sigma_max   largest singular values of the first kernel, and of all
             [d, g]_weights    root mean square of all kernels
+            ema_update        relative change of the average of G's weights in a step
+            statistics_update the same of what G keeps beside its weights: the moving statistics of normalisation
 
         and of SAMPLES samples: `movement`, their mean distance to the same latents' samples at the measurement before
         over that of real pairs, and what `looks.Reference.compare` and, with classes, `looks.Classes.compare` name.
+
+        `data_digest` is a checksum, six digits, of JUDGED training images as they are on the disk at this moment.
         """
         with np.errstate(all="ignore"):
             seen = self._seen()
             signals = self._judgement(seen) | self.reference.compare(seen["samples"])
             if self.classes:
                 signals |= self.classes.compare(seen["samples"], self.inputs[0]["label"].argmax(axis=-1))
-            signals |= self._weights(step, seen["samples"])
+            signals |= self._weights(step, seen["samples"]) | {"data_digest": self._digest()}
         return _floats(signals | (self.first if step == 0 else {}))
 
     def _seen(self) -> dict[str, np.ndarray]:
@@ -156,6 +163,11 @@ class Probe:
             for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))
         }
         flat = {player: np.concatenate([kernel.ravel() for kernel in arrays]) for player, arrays in kernels.items()}
+        others = {
+            "ema": [v for v in self.gan.ema.variables if len(v.shape) > 1],
+            "statistics": [v for v in self.gan.generator.non_trainable_variables if "float" in v.dtype],
+        }
+        still = {name: np.concatenate([np.ravel(v) for v in values]) for name, values in others.items() if values}
         signals, moves = {}, {}
         for player, arrays in kernels.items():
             matrices = [array.reshape(-1, array.shape[-1]) for array in arrays]
@@ -170,10 +182,15 @@ class Probe:
                 old = self.before["moves"].get(player)
                 if old is not None and length * np.linalg.norm(old) > 0:
                     signals[f"{player}_direction"] = move @ old / (length * np.linalg.norm(old))
+            for name, values in still.items():
+                signals[f"{name}_update"] = _relative(values, self.before["still"][name]) / (step - self.before["step"])
             moved = np.linalg.norm(looks.cells(fake) - looks.cells(self.before["fake"]), axis=1).mean()
             signals["movement"] = moved / max(self.reference.distance, 1e-6)
-        self.before = {"step": step, "weights": flat, "moves": moves, "fake": fake}
+        self.before = {"step": step, "weights": flat, "moves": moves, "fake": fake, "still": still}
         return signals
+
+    def _digest(self) -> int:
+        return zlib.crc32(np.ascontiguousarray(self.store.images[self.shown])) % 10**6
 
     def _first_look(self, store: data.Store, rng: np.random.Generator) -> dict[str, float]:
         """Of the data, logged once:
@@ -212,6 +229,11 @@ def largest_singular_value(matrix: np.ndarray, rounds: int = 8) -> float:
         v /= max(np.linalg.norm(v), 1e-30)
         v = matrix.T @ (matrix @ v)
     return float(np.sqrt(np.linalg.norm(v)))
+
+
+def _relative(values: np.ndarray, before: np.ndarray) -> float:
+    """How far `values` moved, over their length."""
+    return float(np.linalg.norm(values - before) / max(np.linalg.norm(before), 1e-12))
 
 
 def _floats(signals: dict) -> dict[str, float]:
