@@ -4,8 +4,8 @@
     python benchmarks/failure_detection.py fit OUT                      thresholds from the runs of one half
     python benchmarks/failure_detection.py report OUT                   the table of the runs of the other half
 
-Four losses on the two kinds of data of `failure_bench.py`. The recipe tells of the momentum alone. Each run takes seconds.
-`late_failures.py` is for what begins in the middle.
+Four losses on the two kinds of data of `failure_bench.py`. The recipe tells of the momentum alone. Each run takes
+seconds. `late_failures.py` is for what begins in the middle.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo.recipe import Recipe
+from zoo.watch.past import WORSE
 from zoo.watch.signals import Entry
 
 G_STEP = 2.8e-3  # calibrated
@@ -52,7 +53,7 @@ def at_start(entry: Entry) -> bool:
 
 
 def g_moves(entry: Entry) -> bool:
-    return entry["g_step"] > 0
+    return entry.get("g_step", 0.0) > 0
 
 
 def outpaced(entry: Entry) -> bool:
@@ -77,3 +78,8 @@ def separated(entry: Entry) -> bool:
 def varied(entry: Entry) -> bool:
     """All samples together are not one picture, which is another failure."""
     return entry.get("diversity", 1.0) > 0.05
+
+
+def worse(entry: Entry) -> bool:
+    """The images are worse than they were."""
+    return entry["worse"] > WORSE

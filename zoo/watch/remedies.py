@@ -125,6 +125,7 @@ CHANGES = {
     ),
     "past_best": _decaying,
     "checkerboard": _spectral,
+    "declined": lambda recipe: _rates(recipe, d=0.5, g=0.5),
 }
 
 REASONS = {
@@ -230,6 +231,34 @@ REASONS = {
     "exploding": ("Gradients grow without bound. Lower the rates and smooth D."),
     "past_best": ("Quality has been better: take the best checkpoint. Decaying rates keep a run near its best."),
     "frozen_losses": ("The losses do not change any more at all: an update is disconnected, or a value is clipped."),
+    "data_changed": (
+        "Images that training reads are not what they were: the files were replaced, converted or damaged under way. "
+        "Put them back, and go on from the last healthy checkpoint."
+    ),
+    "penalty_gone": (
+        "The penalty on D's gradient is 0, though the recipe wants it: D can become as steep as it likes. Go on from "
+        "the last healthy checkpoint with the recipe as it is."
+    ),
+    "augmentation_gone": (
+        "ADA's probability has fallen to 0 faster than it can by itself: D learns the images by heart again. Go on "
+        "from the last healthy checkpoint with the recipe as it is."
+    ),
+    "weights_changed": (
+        "The weights have another size than a moment before, which no usual step does: a checkpoint was edited or "
+        "damaged, or rates were far too high. Go on from the last healthy checkpoint."
+    ),
+    "average_stopped": (
+        "The average that samples are drawn from does not follow the generator any more: what is trained from here on "
+        "is lost to it. Go on from the last healthy checkpoint."
+    ),
+    "statistics_stopped": (
+        "The mean and variance that normalisation uses to draw samples do not follow the generator any more. Go on "
+        "from the last healthy checkpoint, with layers that are trained as a whole."
+    ),
+    "declined": (
+        "The images are worse than they were, and no other signal says why. Go on from the last healthy checkpoint, "
+        "with smaller rates; if it happens again at the same place, look at the images that are read there."
+    ),
     "checkerboard": (
         "Samples have far more energy at the stride frequencies than real images: the pattern that strided "
         "transposed convolutions leave (Odena 2016, distill.pub). Networks that resample by nearest "

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from zoo.recipe import Recipe
 from zoo.watch import conditions
-from zoo.watch.findings import ABOVE, BELOW, Finding, Rule, judge
+from zoo.watch.findings import ABOVE, BELOW, LEVELS, Finding, Rule, judge
+from zoo.watch.late import LATE
 from zoo.watch.signals import Entry, derive
 
 CALIBRATED = "calibrated: benchmarks/failure_detection.py"
@@ -317,18 +318,26 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = RULES) -> list[Finding]:
+def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = (*RULES, *LATE)) -> list[Finding]:
     """The findings of a run in the order in which they were established; at one step, causes before consequences.
 
     Args:
         entries: the lines of log.jsonl, oldest first; signals that are missing are not judged.
         recipe: of the run.
-        rules: where several have one name, the first that holds counts.
+        rules: where several have one name, the severest that holds counts, and of these the soonest.
     """
-    derived, found = derive(list(entries), recipe), {}
+    return found(derive(list(entries), recipe), recipe, rules)
+
+
+def found(derived: list[Entry], recipe: Recipe, rules: Iterable[Rule] = (*RULES, *LATE)) -> list[Finding]:
+    """`find`, of entries that have their further signals."""
+    first: dict[str, Finding] = {}
     for rule in rules:
-        if rule.name not in found and rule.where(recipe):
-            finding = judge(rule, derived, recipe)
-            if finding:
-                found[rule.name] = finding
-    return sorted(found.values(), key=lambda finding: finding.step)
+        finding = judge(rule, derived, recipe) if rule.where(recipe) else None
+        if finding and (rule.name not in first or _urgency(finding) < _urgency(first[rule.name])):
+            first[rule.name] = finding
+    return sorted(first.values(), key=lambda finding: finding.step)
+
+
+def _urgency(finding: Finding) -> tuple[int, int]:
+    return -LEVELS.index(finding.level), finding.step
