@@ -7,6 +7,7 @@ import pytest
 
 from zoo import recipe as recipes
 from zoo.watch.findings import ABOVE, BELOW, LEVELS, Rule, judge
+from zoo.watch.late import LATE
 from zoo.watch.remedies import REASONS, cured, remedy
 from zoo.watch.rules import RULES, find
 from zoo.watch.signals import derive
@@ -143,7 +144,7 @@ def test_a_class_that_is_alike_for_a_while_or_with_all_others_is_no_collapse_of_
     [
         ("mode_dropping", {"empty_bins": 0.6}),
         ("checkerboard", {"checkerboard": 12.0}),
-        ("past_best", {"kid": lambda step: 0.02 if step < 300 else 0.05}),
+        ("past_best", {"kid": lambda step: 0.02 + 0.02 * step / 1_000, "kid_error": 0.003}),
         ("oscillation", {"movement": 0.95}),
         ("d_chance", {"separation": 0.5, "empty_bins": lambda step: 0.4 if step < 400 else 0.1}),
     ],
@@ -282,10 +283,10 @@ def test_kid_within_its_error_is_no_rise():
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_finding_has_a_reason_and_a_recipe_that_is_valid(name):
     recipe = recipes.load(name)
-    for rule in RULES:
+    for rule in (*RULES, *LATE):
         finding = judge(
             dataclasses.replace(
-                rule, signal="x", side=ABOVE, threshold=0.0, entries=1, since=0.0, also=lambda entry: True
+                rule, signal="x", side=ABOVE, threshold=0.0, entries=1, since=0.0, late=False, also=lambda entry: True
             ),
             [{"step": 1, "x": 1.0}],
             recipe,
@@ -334,7 +335,7 @@ def test_a_dcgan_that_becomes_an_sngan_is_no_narrower(name, sngan):
 
 
 def test_rules_are_complete():
-    for rule in RULES:
+    for rule in (*RULES, *LATE):
         assert rule.level in LEVELS
         assert rule.name in REASONS
         assert rule.entries >= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.recipe import Recipe
-from zoo.watch.past import WORSE
+from zoo.watch.past import UNUSUAL, WORSE
 from zoo.watch.signals import Entry
 
 G_STEP = 2.8e-3  # calibrated
@@ -83,3 +83,13 @@ def varied(entry: Entry) -> bool:
 def worse(entry: Entry) -> bool:
     """The images are worse than they were."""
     return entry["worse"] > WORSE
+
+
+def unusual(entry: Entry) -> bool:
+    """The images are somewhat worse or less varied than they were, which is enough beside a cause that is certain."""
+    variety = entry.get("empty_bins_change", 0.0), -entry.get("diversity_change", 0.0)
+    return max(entry["worse"], *variety) > UNUSUAL
+
+
+def worse_and_d_moves(entry: Entry) -> bool:
+    return worse(entry) and entry.get("d_update", 0.0) > 1e-8

@@ -12,6 +12,7 @@ from zoo.recipe import Ramp, Recipe
 
 WINDOW = 20  # healthy values of a signal that a new one is compared with
 USUAL = 2.0  # deviations within which images are as good as they were (chosen)
+UNUSUAL = 3.0  # calibrated: the same beside a cause that is certain
 WORSE = 5.0  # calibrated: deviations by which images must be worse than they were
 
 
@@ -44,6 +45,8 @@ COMPARED = {
     "g_step": Compared("the way that the generator's weights move in a step", 0.1),
     "d_weights": Compared("the size of D's weights", 0.01),
     "g_weights": Compared("the size of the generator's weights", 0.01),
+    "d_direction": Compared("how far D's updates keep their direction", 0.05, ratio=False),
+    "g_direction": Compared("how far the generator's updates keep their direction", 0.05, ratio=False),
     "slope": Compared("D's slope between real and drawn images", 0.1),
     "gap": Compared("D's gap between real and drawn images", 0.1, ratio=False),
     "separation": Compared("the share that D tells apart", 0.02, ratio=False),
@@ -99,7 +102,8 @@ class Extremes:
     """The largest, smallest or latest values of signals so far."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.penalty, self.augmented = recipe, 0.0, None  # None, or images and p when p was last above 0
+        self.recipe, self.penalty = recipe, 0.0
+        self.augmented, self.ended = (0, 0.0), False  # images and ADA's p in the entry before; whether p fell at once
         self.digest: float | None = None
         self.largest_gradient, self.smallest_kid = 0.0, math.inf
         self.kid_rise: float | None = None
@@ -113,13 +117,12 @@ class Extremes:
         if "penalty" in entry and _penalised(self.recipe):
             entry["penalty_gone"] = float(entry["penalty"] == 0 and self.penalty > 0)
             self.penalty = max(self.penalty, entry["penalty"])
-        if "ada_p" in entry and self.recipe.augment.ada and "images" in entry:
-            if entry["ada_p"] > 0:
-                self.augmented = entry["images"], entry["ada_p"]
-            images, p = self.augmented or (0, 0.0)
-            entry["augmentation_gone"] = float(
-                entry["ada_p"] == 0 and p > 2 * (entry["images"] - images) / self.recipe.augment.ada_speed_images
-            )
+        if "ada_p" in entry and "images" in entry and self.recipe.augment.ada:
+            images, p = self.augmented
+            allowed = 2 * (entry["images"] - images) / self.recipe.augment.ada_speed_images
+            self.ended = entry["ada_p"] == 0 and (self.ended or p > allowed)
+            self.augmented = entry["images"], entry["ada_p"]
+            entry["augmentation_gone"] = float(self.ended)
         if "image_gradient" in entry:
             self.largest_gradient = max(self.largest_gradient, entry["image_gradient"])
             entry["gradient_fall"] = entry["image_gradient"] / max(self.largest_gradient, 1e-30)

@@ -318,7 +318,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = (*RULES, *LATE)) -> list[Finding]:
+def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = (*LATE, *RULES)) -> list[Finding]:
     """The findings of a run in the order in which they were established; at one step, causes before consequences.
 
     Args:
@@ -329,7 +329,7 @@ def find(entries: Iterable[Entry], recipe: Recipe, rules: Iterable[Rule] = (*RUL
     return found(derive(list(entries), recipe), recipe, rules)
 
 
-def found(derived: list[Entry], recipe: Recipe, rules: Iterable[Rule] = (*RULES, *LATE)) -> list[Finding]:
+def found(derived: list[Entry], recipe: Recipe, rules: Iterable[Rule] = (*LATE, *RULES)) -> list[Finding]:
     """`find`, of entries that have their further signals."""
     first: dict[str, Finding] = {}
     for rule in rules:
