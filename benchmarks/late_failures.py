@@ -1,6 +1,8 @@
 """How well the watcher recognises runs that begin to fail in the middle, and leaves their healthy twins alone.
 
     python benchmarks/late_failures.py run OUT [--data-dir DIR]     two files for each pair; goes on where it was
+    python benchmarks/late_failures.py fit OUT                      thresholds beside the pairs of one half
+    python benchmarks/late_failures.py rollback OUT [--data-dir DIR]   the broken runs once more, rolled back
     python benchmarks/late_failures.py report OUT                   the tables
 
 Each pair is a healthy run, in which one thing changes that is no failure (`CHANGES`), and a broken run that goes on
@@ -162,10 +164,17 @@ def broken_images(failure: str, images: np.ndarray, other: np.ndarray, rng: np.r
     return images
 
 
-def break_now(notebook: Notebook, failure: str, store, other: np.ndarray):
-    """Does what breaks a run; returns the store that it goes on with."""
+def with_images(store, run: dict, data: dict):
+    """The store after its images were broken on the disk."""
     import dataclasses
 
+    other = data[next(kind for kind in KINDS if kind != run["kind"])]["store"].images
+    images = broken_images(run["failure"], store.images, other, np.random.default_rng(run["seed"]))
+    return dataclasses.replace(store, images=images)
+
+
+def break_now(notebook: Notebook, failure: str) -> None:
+    """Does to networks and optimizers what breaks a run."""
     gan = notebook.one.gan
     notebook.factors = RATES.get(failure, (1, 1))
     if failure in KNOBS:
@@ -181,11 +190,6 @@ def break_now(notebook: Notebook, failure: str, store, other: np.ndarray):
         kernel.assign(
             np.asarray(kernel) * np.where(np.add.outer(np.arange(4), np.arange(4)) % 2, 0.3, 2.0)[..., None, None]
         )
-    if failure in DATA:
-        images = broken_images(failure, store.images, other, np.random.default_rng(notebook.run["seed"]))
-        store = dataclasses.replace(store, images=images)
-        notebook.probe.store = store
-    return store
 
 
 def finish(notebook: Notebook, store) -> None:
@@ -213,8 +217,9 @@ def pair(one: bench.Bench, run: dict, data: dict, start: list | None) -> tuple[d
     broken.changes_at = healthy.changes_at if healthy.changes_at > run["at"] else -1
     if run["change"] == "rates halved" and healthy.changes_at <= run["at"]:
         broken.rates, broken.known = [rate / 2 for rate in broken.rates], ""
-    other = data[next(kind for kind in KINDS if kind != run["kind"])]["store"].images
-    store = break_now(broken, run["failure"], store, other)
+    break_now(broken, run["failure"])
+    if run["failure"] in DATA:
+        store = broken.probe.store = with_images(store, run, data)
     broken.set_rates(run["at"])
     finish(broken, store)
     return healthy, broken
@@ -229,13 +234,19 @@ def inputs_of(count: int):
     return latents
 
 
-def run_all(out: Path, data_dir: str | None, pairs: int) -> None:
-    bench.with_small_critics()
-    (out / "states").mkdir(parents=True, exist_ok=True)
-    data, benches = {}, {}
+def prepared(data_dir: str | None) -> dict:
+    """Of each kind of data, the images, the measure of quality and the latents for it."""
+    data = {}
     for kind in KINDS:
         store = bench.stores(kind, data_dir)["healthy"]
         data[kind] = {"store": store, "quality": bench.Quality(store.heldout), "latents": inputs_of(512)}
+    return data
+
+
+def run_all(out: Path, data_dir: str | None, pairs: int) -> None:
+    bench.with_small_critics()
+    (out / "states").mkdir(parents=True, exist_ok=True)
+    data, benches = prepared(data_dir), {}
     for run in plan(pairs):
         file = out / f"{run['n']:03d}.json"
         started = out / "states" / f"{run['cell']}-{run['kind']}.npz"
@@ -272,17 +283,23 @@ def run_all(out: Path, data_dir: str | None, pairs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "report"])
+    parser.add_argument("what", choices=["run", "fit", "rollback", "report"])
     parser.add_argument("out", type=Path)
     parser.add_argument("--data-dir")
     parser.add_argument("--pairs", type=int, default=96)
     options = parser.parse_args()
     if options.what == "run":
         run_all(options.out, options.data_dir, options.pairs)
-    else:
-        import late_table
+        return
+    import late_rollback
+    import late_table
 
-        print(late_table.report(options.out))
+    if options.what == "rollback":
+        late_rollback.run_all(options.out, options.data_dir)
+    elif options.what == "fit":
+        print(late_table.fit(options.out))
+    else:
+        print(late_table.report(options.out), late_rollback.report(options.out), sep="\n\n")
 
 
 if __name__ == "__main__":

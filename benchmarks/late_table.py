@@ -8,10 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from failure_table import extreme, listed
 
 from zoo import recipe as recipes
-from zoo.watch.findings import Finding
-from zoo.watch.rules import find
+from zoo.watch.findings import ABOVE, Finding
+from zoo.watch.late import CALIBRATED, LATE
+from zoo.watch.rules import RULES, find
 
 IN_TIME = 0.05  # of the run, after quality fell visibly
 # What may be said first of a run that was broken in each way.
@@ -63,23 +65,32 @@ def spread(values: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def visibly_failed(pair: dict) -> int | None:
-    """The step from which on, to the end, quality is worse than the healthy twin's at that step and than its own past:
-    by more than ERRORS times its error, with what both move by from look to look."""
-    steps, own, errors = quality(pair["broken"])
+def bounds(pair: dict, steps: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """At each step, the quality that is worse than the healthy twin's there and than the run's own past: by more than
+    ERRORS times its error, with what both move by from look to look."""
     twin_steps, twin, twin_errors = quality(pair["healthy"])
-    past = (steps <= pair["at"]) & (steps > pair["at"] - PAST * 8)
+    past = (twin_steps <= pair["at"]) & (twin_steps > pair["at"] - PAST * 8)
     after = twin_steps > pair["at"]
-    noise = np.hypot(spread(own[past]), spread(twin[after]) if after.any() else 0.0)
-    other = np.interp(steps, twin_steps, twin)
-    bound = np.maximum(other, np.median(own[past])) + ERRORS * np.hypot(
-        np.hypot(errors, noise), twin_errors[: len(steps)]
-    )
-    worse = (own > bound) & (steps > pair["at"])
+    noise = np.hypot(spread(twin[past]), spread(twin[after]))
+    other, other_errors = (np.interp(steps, twin_steps, values) for values in (twin, twin_errors))
+    worst = np.maximum(other, np.median(twin[past]))
+    return worst + ERRORS * np.sqrt(errors**2 + noise**2 + other_errors**2)
+
+
+def visibly_failed(pair: dict) -> int | None:
+    """The step from which on, to the end, quality is beyond `bounds`; or of the value that is not finite."""
+    steps, own, errors = quality(pair["broken"])
+    worse = (own > bounds(pair, steps, errors)) & (steps > pair["at"])
+    if worse[-1]:
+        return int(steps[_start(worse)])
     last = pair["broken"][-1]
-    if "non_finite" in last:
-        return last["step"] if len(steps) == 0 or not worse[-1] else int(steps[_start(worse)])
-    return int(steps[_start(worse)]) if worse[-1] else None
+    return last["step"] if "non_finite" in last else None
+
+
+def within(pair: dict, entries: list[dict]) -> bool:
+    """Whether a run ends with the quality of the healthy twin, up to its error."""
+    steps, own, errors = quality(entries)
+    return bool(own[-1] <= bounds(pair, steps, errors)[-1])
 
 
 def _start(worse: np.ndarray) -> int:
@@ -125,6 +136,38 @@ def report(folder: Path, half: int = 1) -> str:
     )
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * len(heads), *rows]]
     return "\n".join([*lines, "", *_healthy(pairs), "", *_changes(pairs)])
+
+
+def fit(folder: Path) -> str:
+    """For each calibrated rule, from the fitting half: how extreme it is in healthy twins, in runs that were broken in
+    another way and in those that it is for, up to the moment when it must be found; and a threshold between them."""
+    lines = []
+    pairs = [judged(pair) for pair in load(folder) if pair["half"] == 0]
+    for rule in LATE:
+        if rule.source != CALIBRATED:
+            continue
+        kinds = {"healthy": [], "other": [], "broken": []}
+        for pair in pairs:
+            kinds["healthy"].append(extreme(rule, {"entries": pair["healthy"], "recipe": pair["recipe"]}))
+            if pair["visible"] is not None:
+                ours = rule.name in CAUSES[pair["failure"]] or rule.name == "declined"
+                until = pair["visible"] / pair["recipe"].schedule.steps + IN_TIME
+                value = extreme(rule, {"entries": pair["broken"], "recipe": pair["recipe"]}, until)
+                kinds["broken" if ours else "other"].append(value)
+        above = rule.side == ABOVE
+        shown = {
+            kind: sorted((value for value in values if value is not None), reverse=above == (kind != "broken"))[:6]
+            for kind, values in kinds.items()
+        }
+        told = "  ".join(f"{kind} {listed(values)}" for kind, values in shown.items())
+        lines.append(f"{rule.name:16}{rule.signal:20}{rule.side:6} now {rule.threshold:<6g} {told}")
+    first = [(pair["failure"], pair["said"][0].name) for pair in pairs if pair["said"]]
+    for name in dict.fromkeys(rule.name for rule in (*LATE, *RULES)):
+        said = [failure for failure, alarm in first if alarm == name]
+        if said:
+            right = sum(name in CAUSES[failure] for failure in said)
+            lines.append(f"{name:18}first alarm of {len(said)} runs, right in {right}")
+    return "\n".join(lines)
 
 
 def _row(name: str, pairs: list[dict]) -> list:

@@ -99,7 +99,9 @@ def _began(rule: Rule, judged: list[Entry], first: Entry) -> int:
     """The step of a streak's first entry; of a late failure, that of the first after images were last as usual."""
     if not rule.late:
         return first["step"]
-    return min(first["step"], next((entry["step"] for entry in judged if entry["step"] > first["good_step"]), first["step"]))
+    return min(
+        first["step"], next((entry["step"] for entry in judged if entry["step"] > first["good_step"]), first["step"])
+    )
 
 
 def _labels(rule: Rule, entries: list[Entry]) -> tuple[int, ...]:

@@ -60,20 +60,18 @@ class Probe:
         """Signals after `step` steps, float by name. Of D, on JUDGED images of each kind, augmented as in training:
 
             probe_real, probe_fake, probe_heldout     mean logits
-            probe_real_accuracy, ..._fake_..., ..._heldout_...   where the loss has a decision
             probe_spread      standard deviation of the logits of real and fake images together
             separation        P(D(real) > D(fake)): 1/2 at chance, 1 when D tells all apart, below 1/2 when reversed
             memorised         P(D(train) > D(held-out)): 1/2 without overfitting
             r_v               Karras 2020, arXiv:2006.06676: 0 without overfitting, 1 when held-out images count as fake
-            slope, slope_penalty   mean norm of D's gradient between real and fake, and its distance (|.| - 1)^2
+            slope             mean norm of D's gradient between real and fake
             image_gradient    mean norm of the gradient of G's loss that reaches a sample, times the batch
-            real_low, real_high, fake_low, fake_high      extremes of what D is shown, before augmentation
+            real_low, real_high   extremes of the real images that D is shown, before augmentation
 
         of the weights, where [d, g]_ stands for either network:
 
             [d, g]_update     relative change of the weights in a step, since the measurement before
             [d, g]_direction  cosine of that change and the one before
-            [d, g]_sigma_first, [d, g]_sigma_max   largest singular values of the first kernel, and of all
             [d, g]_weights    root mean square of all kernels
             ema_update        relative change of the average of G's weights in a step
             statistics_update the same of what G keeps beside its weights: the moving statistics of normalisation
@@ -128,36 +126,26 @@ class Probe:
             "slopes": gradients[few],
             "image_gradients": gradients[differentiated:],
             "real_range": ops.stack([ops.min(plain), ops.max(plain)]),
-            "fake_range": ops.stack([ops.min(samples), ops.max(samples)]),
         }
 
     def _judgement(self, seen: dict) -> dict[str, float]:
-        decision = self.gan.decision
         kinds = ("real", "fake", "heldout") if self.has_heldout else ("real", "fake")
         logits = {kind: seen[kind][:, 0] for kind in kinds}
         means = {kind: values.mean() for kind, values in logits.items()}
         signals = {f"probe_{kind}": mean for kind, mean in means.items()}
-        if decision is not None:
-            signals |= {
-                f"probe_{kind}_accuracy": np.mean(values < decision if kind == "fake" else values > decision)
-                for kind, values in logits.items()
-            }
         signals["probe_spread"] = np.concatenate([logits["real"], logits["fake"]]).std()
         signals["separation"] = above(logits["real"], logits["fake"])
         if self.has_heldout:
             signals["memorised"] = above(logits["real"], logits["heldout"])
             gap = means["real"] - means["fake"]
             signals |= {"r_v": (means["real"] - means["heldout"]) / gap} if abs(gap) > 1e-6 else {}
-        slopes = _norms(seen["slopes"])
-        signals |= {"slope": slopes.mean(), "slope_penalty": np.mean((slopes - 1.0) ** 2)}
+        signals["slope"] = _norms(seen["slopes"]).mean()
         signals["image_gradient"] = _norms(seen["image_gradients"]).mean()
-        for kind in ("real", "fake"):
-            extremes = seen[f"{kind}_range"]
-            signals |= {f"{kind}_low": extremes.min(), f"{kind}_high": extremes.max()}
-        return signals
+        low, high = seen["real_range"].min(), seen["real_range"].max()
+        return signals | {"real_low": low, "real_high": high}
 
     def _weights(self, step: int, fake: np.ndarray) -> dict:
-        """Weights' movement and singular values, and how far the samples moved."""
+        """How large the weights are, how they moved, and how far the samples moved."""
         kernels = {
             player: [np.asarray(v, np.float32) for v in network.trainable_variables if len(v.shape) > 1]
             for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))
@@ -169,11 +157,8 @@ class Probe:
         }
         still = {name: np.concatenate([np.ravel(v) for v in values]) for name, values in others.items() if values}
         signals, moves = {}, {}
-        for player, arrays in kernels.items():
-            matrices = [array.reshape(-1, array.shape[-1]) for array in arrays]
-            signals[f"{player}_weights"] = np.sqrt(np.mean(flat[player] ** 2))
-            sigmas = [largest_singular_value(matrix) for matrix in matrices]
-            signals |= {f"{player}_sigma_first": sigmas[0], f"{player}_sigma_max": max(sigmas)}
+        for player, values in flat.items():
+            signals[f"{player}_weights"] = np.sqrt(np.mean(values**2))
         if self.before and step > self.before["step"]:
             for player, values in flat.items():
                 moves[player] = move = values - self.before["weights"][player]
@@ -197,18 +182,13 @@ class Probe:
 
         data_images      how many there are to train on
         data_distance    mean distance of pairs, in pixel units of the range [-1, 1]
-        data_duplicates  share of images that another one equals
         data_shift       ndb of the training images against the held-out ones: other classes, another range
-        data_low, data_high   extremes, in [-1, 1]
         """
         images = _scaled(self.many)
         features = looks.cells(images)
         signals = {
             "data_images": len(store.images),
             "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
-            "data_duplicates": 1.0 - len({image.tobytes() for image in self.many}) / len(images),
-            "data_low": images.min(),
-            "data_high": images.max(),
         }
         if self.has_heldout:
             heldout = _scaled(np.asarray(store.heldout[_some(store.heldout, self.real_images, rng)]))
@@ -220,15 +200,6 @@ def above(a: np.ndarray, b: np.ndarray) -> float:
     """P(a > b) + P(a = b) / 2 for a random value of each: the area under the ROC curve."""
     difference = a[:, None] - b
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
-
-
-def largest_singular_value(matrix: np.ndarray, rounds: int = 8) -> float:
-    """By the power method, from a fixed start."""
-    v = np.random.default_rng(0).standard_normal(matrix.shape[1]).astype(np.float32)
-    for _ in range(rounds):
-        v /= max(np.linalg.norm(v), 1e-30)
-        v = matrix.T @ (matrix @ v)
-    return float(np.sqrt(np.linalg.norm(v)))
 
 
 def _relative(values: np.ndarray, before: np.ndarray) -> float:

@@ -18,16 +18,14 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
 
     non_finite       1 when a signal is not a finite number, or training stopped for that
     data_range       how far the real images leave [-1, 1] before augmentation
-    data_extent      the difference of their extremes
     d_step, g_step   root mean square movement of a weight in an update
     step_ratio       d_step over g_step, over the ratio of the recipe's rates as far as that is within 1/4 to 4
-    gap              E[D(real)] - E[D(fake)] in D's own update; probe_gap on the probe
-    statistics_gap   how differently D separates in its update and on the probe: |gap - probe_gap| over the larger
+    gap              E[D(real)] - E[D(fake)] in D's own update
+    statistics_gap   how differently D separates there and on the probe: the difference of the gaps over the larger
     gradient_fall    image_gradient over its largest value so far
     gradient_rise    d_gradient over the median of the run so far
     kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 standard errors
     last_kid_rise    the same of the latest entry that had one
-    epochs           how often the run has shown each image
     beta_1           the larger of the recipe's
     loss_change      the larger change of the two losses since the entry before
     data_changes     1 when images on the disk are not those of the first look
@@ -49,7 +47,7 @@ class History:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.entries, self.images = recipe, [], 0.0
+        self.recipe, self.entries = recipe, []
         self.extremes, self.past = Extremes(recipe), Past()
         rates = largest(recipe.optimizer.d.learning_rate) / largest(recipe.optimizer.g.learning_rate)
         self.ratio = min(max(rates, 0.25), 4.0)  # of the players' steps, as far as it is expected
@@ -60,19 +58,16 @@ class History:
         entry = {name: value for name, value in entry.items() if type(value) in (int, float)}
         entry["non_finite"] = float(broken or not all(map(math.isfinite, entry.values())))
         entry["beta_1"] = max(recipe.optimizer.d.beta_1, recipe.optimizer.g.beta_1)
-        self.images = entry.get("data_images", self.images)
-        if self.images and "images" in entry:
-            entry["epochs"] = entry["images"] / self.images
-        entry |= _extent(entry) | _steps(entry, recipe, self.ratio) | _gaps(entry)
+        entry |= _range(entry) | _steps(entry, recipe, self.ratio) | _gaps(entry)
         self.extremes.compare(entry)
         self.entries.append(entry | self.past.change(entry))
 
 
-def _extent(entry: Entry) -> Entry:
+def _range(entry: Entry) -> Entry:
     if not {"real_low", "real_high"} <= entry.keys():
         return {}
     low, high = entry["real_low"], entry["real_high"]
-    return {"data_range": max(-1.0 - low, high - 1.0), "data_extent": high - low}
+    return {"data_range": max(-1.0 - low, high - 1.0)}
 
 
 def _steps(entry: Entry, recipe: Recipe, expected: float) -> Entry:
@@ -92,7 +87,7 @@ def _gaps(entry: Entry) -> Entry:
     if not {"d_real", "d_fake", "probe_real", "probe_fake"} <= entry.keys():
         return {}
     gap, probe = entry["d_real"] - entry["d_fake"], entry["probe_real"] - entry["probe_fake"]
-    return {"gap": gap, "probe_gap": probe, "statistics_gap": abs(gap - probe) / max(abs(gap), abs(probe), 1e-6)}
+    return {"gap": gap, "statistics_gap": abs(gap - probe) / max(abs(gap), abs(probe), 1e-6)}
 
 
 def onward(entries: list[Entry]) -> list[Entry]:
