@@ -69,18 +69,19 @@ def stores(kind: str, data_dir: str | None) -> dict:
     from zoo import data
 
     if kind == "grid":
-        (images, labels), (heldout, _) = (points(n, np.random.default_rng(n)) for n in (6000, 1000))
+        (images, labels), (heldout, heldout_labels) = (points(n, np.random.default_rng(n)) for n in (6000, 1000))
     else:
         whole = data.prepare("tfds:fashion_mnist", resolution=32, channels=1, fit="pad", data_dir=data_dir)
         images, labels = np.asarray(whole.images[:20_000]), whole.labels[:20_000]
-        heldout = np.asarray(whole.heldout[:1000])
+        heldout, heldout_labels = np.asarray(whole.heldout[:1000]), whole.heldout_labels[:1000]
 
-    def store(images, heldout=heldout):
-        return data.Store(Path(), kind, images, heldout, None, None, (), kind, ())
+    def store(images, heldout=heldout, labels=None, heldout_labels=None):
+        return data.Store(Path(), kind, images, heldout, labels, heldout_labels, (), kind, ())
 
     grey = np.full_like(images[:1000], 128)
     return {
         "healthy": store(images),
+        "labelled": store(images, heldout, labels, heldout_labels),
         "few_images": store(images[:64]),
         "one_class": store(images[labels == 0]),
         "constant": store(grey, grey[:100]),

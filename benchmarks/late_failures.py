@@ -35,6 +35,7 @@ CELLS = {
     "r3gan": ("r3gan", 1e-3, 0.0, {"model.g_channels": 32, "model.d_channels": 32}),
     "ada": ("dcgan", 1e-3, 0.5, {"augment.ada": True, "augment.ada_speed_images": 8_000}),
 }
+CLASSES = {"classes": ("dcgan", 1e-3, 0.5, {"model.classes": 10})}  # on Fashion-MNIST alone
 CHANGES = ("none", "fine-tuned", "decaying rates", "resumed", "rates halved")
 
 RATES = {
@@ -54,6 +55,7 @@ WEIGHTS = {  # what the kernels of D and of G are multiplied by, as through a ch
     "checkerboard": (1, 1),
 }
 DATA = ("inverted", "noise", "one_image", "one_kind", "other_kind")
+ONE_CLASS = "one_image_of_class_3"
 FAILURES = (*RATES, *KNOBS, *WEIGHTS, *DATA, "beta_0.99")
 ONLY = {
     "no_penalty": ("wgan-gp", "stylegan-lite", "r3gan"),
@@ -87,11 +89,24 @@ def plan(pairs: int) -> list[dict]:
             }
         )
         used[failure] += 1
+    if pairs >= 4 * len(FAILURES):
+        runs += [
+            {
+                "n": pairs + i,
+                "cell": "classes",
+                "kind": "fashion",
+                "seed": 9_000 + i,
+                "failure": ONE_CLASS,
+                "half": i % 2,
+            }
+            | {"at": 320, "change": "none"}
+            for i in range(4)
+        ]
     return runs
 
 
 def recipe_for(run: dict):
-    network, rate, beta_1, overrides = CELLS[run["cell"]]
+    network, rate, beta_1, overrides = (CELLS | CLASSES)[run["cell"]]
     recipe = bench.small(network, run["kind"], run["seed"], STEPS, EVERY, rate, beta_1, **overrides)
     changed = {"log.checkpoint_every_images": SAVED * BATCH}
     if run["change"] == "fine-tuned":
@@ -109,7 +124,7 @@ class Notebook:
         self.one, self.probe, self.quality, self.latents, self.run = one, probe, quality, latents, run
         self.entries, self.states, self.branch = [], {}, None
         rng = np.random.default_rng([run["seed"], 3])
-        self.rates = [CELLS[run["cell"]][1] * 2 ** rng.uniform(-0.5, 0.5) for _ in "dg"]
+        self.rates = [(CELLS | CLASSES)[run["cell"]][1] * 2 ** rng.uniform(-0.5, 0.5) for _ in "dg"]
         self.factors, self.known = (1, 1), run["change"]
         self.changes_at = EVERY * round(rng.uniform(0.3, 0.8) * STEPS / EVERY)
 
@@ -168,6 +183,10 @@ def with_images(store, run: dict, data: dict):
     """The store after its images were broken on the disk."""
     import dataclasses
 
+    if run["failure"] == ONE_CLASS:
+        images = np.array(store.images)
+        images[store.labels == 3] = images[store.labels == 3][0]
+        return dataclasses.replace(store, images=images)
     other = data[next(kind for kind in KINDS if kind != run["kind"])]["store"].images
     images = broken_images(run["failure"], store.images, other, np.random.default_rng(run["seed"]))
     return dataclasses.replace(store, images=images)
@@ -206,7 +225,7 @@ def pair(one: bench.Bench, run: dict, data: dict, start: list | None) -> tuple[d
         one.restore(start)
         for variable in (*one.gan.optimizer.variables, one.gan.step, one.gan.ada_p):
             variable.assign(np.zeros(variable.shape))
-    store = here["store"]
+    store = here["labelled" if run["cell"] in CLASSES else "store"]
     healthy = Notebook(one, one.probe(store), here["quality"], here["latents"](one.gan), run)
     healthy.set_rates(0)
     finish(healthy, store)
@@ -218,7 +237,7 @@ def pair(one: bench.Bench, run: dict, data: dict, start: list | None) -> tuple[d
     if run["change"] == "rates halved" and healthy.changes_at <= run["at"]:
         broken.rates, broken.known = [rate / 2 for rate in broken.rates], ""
     break_now(broken, run["failure"])
-    if run["failure"] in DATA:
+    if run["failure"] in (*DATA, ONE_CLASS):
         store = broken.probe.store = with_images(store, run, data)
     broken.set_rates(run["at"])
     finish(broken, store)
@@ -229,7 +248,9 @@ def inputs_of(count: int):
     def latents(gan):
         from zoo.networks.parts import inputs
 
-        return inputs.draw_training(gan.generator, (count,), np.random.default_rng(11))
+        drawn = inputs.draw_training(gan.generator, (count,), np.random.default_rng(11))
+        classes = gan.recipe.model.classes
+        return drawn | ({"label": inputs.one_hot(np.arange(count) % classes, classes)} if classes else {})
 
     return latents
 
@@ -238,8 +259,13 @@ def prepared(data_dir: str | None) -> dict:
     """Of each kind of data, the images, the measure of quality and the latents for it."""
     data = {}
     for kind in KINDS:
-        store = bench.stores(kind, data_dir)["healthy"]
-        data[kind] = {"store": store, "quality": bench.Quality(store.heldout), "latents": inputs_of(512)}
+        stores = bench.stores(kind, data_dir)
+        data[kind] = {
+            "store": stores["healthy"],
+            "labelled": stores["labelled"],
+            "quality": bench.Quality(stores["healthy"].heldout),
+            "latents": inputs_of(512),
+        }
     return data
 
 

@@ -62,7 +62,9 @@ def rolled_back(one: bench.Bench, pair: dict, data: dict, stops: list, states: P
     """{"steps": of the checkpoints that it went back to, "within": whether it ends within the twin's error}."""
     failing, here = stops, data[pair["kind"]]
     store, entries, steps = here["store"], pair["broken"], []
-    if pair["failure"] in late.DATA:
+    if pair["cell"] in late.CLASSES:
+        store = here["labelled"]
+    if pair["failure"] in (*late.DATA, late.ONE_CLASS):
         store = late.with_images(store, pair, data)
     while failing and len(steps) < ROLLBACKS:
         begun, established = min(finding.first_step for finding in failing), min(finding.step for finding in failing)
@@ -124,7 +126,7 @@ def report(out: Path, half: int = 1) -> str:
     fell = {n: pair for n, pair in pairs.items() if pair["visible"] is not None}
     results = {n: json.loads(f.read_text()) for n in fell if (f := out / "rollback" / f"{n:03d}.json").exists()}
     within = {n for n, result in results.items() if result["within"]}
-    of_process = {n for n, pair in fell.items() if pair["failure"] not in late.DATA}
+    of_process = {n for n, pair in fell.items() if pair["failure"] not in (*late.DATA, late.ONE_CLASS)}
     left = ", ".join(f"{fell[n]['failure']} of {fell[n]['cell']}" for n in sorted(of_process & fell.keys() - within))
     return (
         f"{len(fell)} runs whose quality fell: {len(results)} were rolled back, and {len(within)} ended within the "

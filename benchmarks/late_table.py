@@ -42,6 +42,7 @@ CAUSES = {
     "one_image": ("data_changed",),
     "one_kind": ("data_changed",),
     "other_kind": ("data_changed",),
+    "one_image_of_class_3": ("data_changed", "class_collapse"),
 }
 ERRORS = 3.0  # standard errors by which quality must be worse
 PAST = 20  # looks before the break that are the run's own past

@@ -45,6 +45,8 @@ USUAL = {
     "statistics_update": 0.01,
     "data_digest": 123456.0,
     "movement": 0.3,
+    "d_direction": 0.2,
+    "g_direction": 0.3,
 }
 
 
@@ -66,7 +68,7 @@ def alarms(lines, recipe=RECIPE):
 
 def test_noise_alone_is_no_failure():
     assert alarms(log()) == []
-    assert alarms(log(noise=0.3)) == []
+    assert alarms(log(noise=0.3, start=-1, d_weights=0.03, g_weights=0.03)) == []
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,21 @@ def test_noise_alone_is_no_failure():
         ("g_too_fast", RECIPE, {"g_update": 0.06}),
         ("d_too_fast", RECIPE, {"d_update": 0.03}),
         ("d_weak", RECIPE, {"d_update": 0.002}),
-        ("weights_changed", RECIPE, {"d_weights": 0.3, "d_update": 0.001}),
-        ("weights_changed", RECIPE, {"g_weights": 0.005, "g_update": 0.072}),
+        (
+            "weights_changed",
+            RECIPE,
+            {"d_weights": 0.3, "d_update": lambda step: 0.036 if step == BREAK + 25 else 0.001},
+        ),
+        (
+            "weights_changed",
+            RECIPE,
+            {"g_weights": 0.006, "g_update": lambda step: 0.16 if step == BREAK + 25 else 0.06},
+        ),
+        ("momentum", RECIPE, {"d_direction": 0.99, "g_direction": 0.98}),
         ("data_changed", RECIPE, {"data_digest": 1.0}),
         ("penalty_gone", PENALISED, {"penalty": 0.0}),
         ("augmentation_gone", ADA, {"ada_p": 0.0}),
-        ("swapped", RECIPE, {"separation": 0.1}),
+        ("swapped", RECIPE, {"separation": 0.05, "d_real": -0.5, "d_fake": 0.5, "probe_real": -0.5, "probe_fake": 0.5}),
         ("declined", RECIPE, {}),
     ],
 )
@@ -99,7 +110,7 @@ def test_what_changed_as_the_images_became_worse_is_the_cause(expected, recipe, 
     [
         {"g_update": 0.03, "d_update": 0.025},
         {"d_gradient": 30.0},
-        {"d_weights": 0.3, "d_update": 0.001},
+        {"d_direction": 0.99, "g_direction": 0.99},
         {"separation": 0.5},
         {"cell_kid": lambda step: 0.9 if step == BREAK + 100 else 0.1},
         {"cell_kid": 0.01, "d_gradient": 30.0},
@@ -144,6 +155,17 @@ def test_known_changes_are_no_failures():
 def test_what_samples_are_drawn_with_must_move_with_the_generator(name, signal):
     assert alarms(log(**{signal: 0.0})) == [name]
     assert name not in alarms(log(**{signal: 0.0}, g_update=0.0)), "it rests with the generator"
+
+
+def test_weights_that_training_moved_far_were_not_multiplied():
+    """At high rates they grow as much, in any direction."""
+    lines = log(d_weights=lambda step: 0.03 + (step - BREAK) / 500, d_update=lambda step: 0.04, **WORSE_IMAGES)
+    assert max(entry.get("weights_jump", 0.0) for entry in derive(lines, RECIPE)) == 0
+    resumed = log(d_weights=0.3)
+    for line in resumed:
+        if line["step"] == BREAK + 25:  # a probe that begins anew knows no movement
+            del line["d_update"], line["g_update"]
+    assert max(entry["weights_jump"] for entry in derive(resumed, RECIPE)) == 1
 
 
 def test_what_heals_does_not_last():

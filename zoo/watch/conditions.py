@@ -33,6 +33,11 @@ def plain(recipe: Recipe) -> bool:
     return not recipe.augment.transforms and not recipe.augment.diffaugment
 
 
+def not_adaptive(recipe: Recipe) -> bool:
+    """ADA itself answers a D that overfits."""
+    return not recipe.augment.ada
+
+
 def new(recipe: Recipe) -> bool:
     """The first samples come from initial weights, and not from a checkpoint that drew other images."""
     return not recipe.start
@@ -93,3 +98,7 @@ def unusual(entry: Entry) -> bool:
 
 def worse_and_d_moves(entry: Entry) -> bool:
     return worse(entry) and entry.get("d_update", 0.0) > 1e-8
+
+
+def worse_and_so_trained(entry: Entry) -> bool:
+    return worse(entry) and so_trained(entry)

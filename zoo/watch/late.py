@@ -17,6 +17,7 @@ EXACT = "by definition"
 CERTAIN = (
     ("data_changed", "the images on the disk are not those that training began with", "data_changes"),
     ("penalty_gone", "D's penalty has become 0, which the recipe does not want", "penalty_gone"),
+    ("weights_changed", "a network's weights were multiplied by a number", "weights_jump"),
     ("augmentation_gone", "ADA has ended at once, which it does not do by itself", "augmentation_gone"),
 )
 STOPPED = (
@@ -26,20 +27,15 @@ STOPPED = (
 COMPARING = (
     ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 8.0, 0.5),
     ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 8.0, 0.5),
-    ("weights_changed", "D's weights are larger than they were", "d_weights_change", ABOVE, 20.0, 0.5),
-    ("weights_changed", "the generator's weights are larger than they were", "g_weights_change", ABOVE, 20.0, 0.5),
-    ("weights_changed", "D's weights are smaller than they were", "d_weights_change", BELOW, -20.0, 0.5),
-    ("weights_changed", "the generator's weights are smaller than they were", "g_weights_change", BELOW, -20.0, 0.5),
-    ("momentum", "D's updates keep their direction longer than they did", "d_direction_change", ABOVE, 5.0, 0.5),
-    ("momentum", "the generator's updates keep their direction longer", "g_direction_change", ABOVE, 5.0, 0.5),
     ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.5),
-    ("swapped", "D rates generated images above real ones, which it did not", "separation_change", BELOW, -20.0, 0.5),
-    ("exploding", "D's gradient is larger than it was", "d_gradient_change", ABOVE, 8.0, 0.5),
+    ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.5),
+    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.95, 0.5),
 )
+ALSO = {"d_weak": conditions.worse_and_d_moves, "swapped": conditions.worse_and_so_trained}
 
 
 def _comparing(name: str, meaning: str, signal: str, side: str, threshold: float, confidence: float) -> Rule:
-    also = conditions.worse_and_d_moves if name == "d_weak" else conditions.worse
+    also = ALSO.get(name, conditions.worse)
     return Rule(name, "stop", meaning, signal, side, threshold, 2, CALIBRATED, confidence, also=also, late=True)
 
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from zoo.recipe import Ramp, Recipe
 
+JUMP = (
+    0.4  # of the logarithm of the size of a network's weights, from one look to the next: half as large again (chosen)
+)
+REMEMBERED = 10  # looks for which a jump counts, while the images may become worse
 WINDOW = 20  # healthy values of a signal that a new one is compared with
 USUAL = 2.0  # deviations within which images are as good as they were (chosen)
 UNUSUAL = 3.0  # calibrated: the same beside a cause that is certain
@@ -45,8 +49,6 @@ COMPARED = {
     "g_step": Compared("the way that the generator's weights move in a step", 0.1),
     "d_weights": Compared("the size of D's weights", 0.01),
     "g_weights": Compared("the size of the generator's weights", 0.01),
-    "d_direction": Compared("how far D's updates keep their direction", 0.05, ratio=False),
-    "g_direction": Compared("how far the generator's updates keep their direction", 0.05, ratio=False),
     "slope": Compared("D's slope between real and drawn images", 0.1),
     "gap": Compared("D's gap between real and drawn images", 0.1, ratio=False),
     "separation": Compared("the share that D tells apart", 0.02, ratio=False),
@@ -60,7 +62,8 @@ class Past:
     """The healthy past of a run's signals: values are taken in until the images become worse.
 
     `change(entry)` gives, for each signal that is there and has a past, `<signal>_change`: its distance from the median
-    of the last healthy values, over their median deviation as an estimate of the standard deviation; `worse`, the
+    of the last healthy values, over their median deviation as an estimate of the standard deviation; `weights_jump`, 1
+    for REMEMBERED looks after a network's weights were multiplied by a number; `worse`, the
     larger of the latest changes of the two that tell of the images' quality, and `decline`, the same where one of them
     was measured; and `good_step`, when it was last below USUAL.
     """
@@ -68,6 +71,8 @@ class Past:
     def __init__(self) -> None:
         self.values = {name: deque(maxlen=WINDOW) for name in COMPARED}
         self.quality, self.good_step = {"cell_kid": 0.0, "kid": 0.0}, 0
+        self.weights: dict[str, tuple[int, float]] = {}  # step and size of each network's, at the look before
+        self.jumped = math.inf  # looks since, those with worse images aside
 
     def change(self, entry: dict[str, float]) -> dict[str, float]:
         there = [name for name in COMPARED if name in entry and math.isfinite(entry[name])]
@@ -79,6 +84,10 @@ class Past:
                 self.values[name].append(COMPARED[name].scaled(entry[name]))
         if worse < USUAL:
             self.good_step = entry["step"]
+        if {"d_weights", "g_weights"} <= entry.keys():
+            scaled = self._scaled("d", entry) + self._scaled("g", entry)
+            self.jumped = 0 if scaled else self.jumped + (worse < UNUSUAL)
+            changes["weights_jump"] = float(self.jumped < REMEMBERED)
         measured = {"decline": worse} if any(f"{name}_change" in changes for name in self.quality) else {}
         return changes | measured | {"worse": worse, "good_step": self.good_step}
 
@@ -90,6 +99,19 @@ class Past:
         deviation = 1.4826 * statistics.median(abs(value - centre) for value in values)
         least = max(compared.least, entry.get(f"{name}_error", 0.0))
         return (compared.scaled(entry[name]) - centre) / max(deviation, least)
+
+    def _scaled(self, player: str, entry: dict[str, float]) -> bool:
+        """Whether a network's weights were multiplied by a number since the look before, rather than trained.
+
+        Then they moved along themselves: the cosine of the movement and the weights, from three lengths, is 1 or -1.
+        After a resume the movement is not known, and the jump alone tells.
+        """
+        new = max(entry[f"{player}_weights"], 1e-12)
+        step, old = self.weights.get(player, (0, new))
+        self.weights[player] = entry["step"], new
+        moved = entry.get(f"{player}_update", 0.0) * new * (entry["step"] - step)
+        cosine = (new**2 - old**2 - moved**2) / (2 * moved * old) if moved > 0 else 1.0
+        return abs(math.log(new / old)) > JUMP and abs(cosine) > 0.9
 
 
 def _penalised(recipe: Recipe) -> bool:

@@ -230,9 +230,21 @@ RULES: tuple[Rule, ...] = (
         6,
         "chosen, not calibrated: near 1, complete overfitting (Karras 2020, arXiv:2006.06676)",
         0.5,
+        where=conditions.not_adaptive,
         also=conditions.separated,
     ),
-    Rule("memorised", "warn", "D knows the training images by heart", "memorised", ABOVE, 0.75, 4, UNTESTED, 0.5),
+    Rule(
+        "memorised",
+        "warn",
+        "D knows the training images by heart",
+        "memorised",
+        ABOVE,
+        0.75,
+        4,
+        UNTESTED,
+        0.5,
+        where=conditions.not_adaptive,
+    ),
     Rule(
         "exploding", "warn", "D's gradients have grown a hundredfold", "gradient_rise", ABOVE, 100.0, 3, UNTESTED, 0.5
     ),

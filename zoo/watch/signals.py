@@ -28,10 +28,11 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
     last_kid_rise    the same of the latest entry that had one
     beta_1           the larger of the recipe's
     loss_change      the larger change of the two losses since the entry before
+    direction        d_direction or g_direction, the smaller: near 1 when momentum carries both on
     data_changes     1 when images on the disk are not those of the first look
     penalty_gone     1 when the penalty is 0 and was not, though the recipe wants one to the end
     augmentation_gone   1 when ADA's p is 0 sooner than its speed allows
-    <name>_change, worse, decline, good_step   how far signals are from the run's own past, see `past.Past`
+    <name>_change, worse, decline, good_step, weights_jump   how far signals are from the run's past, see `past.Past`
     """
     history = History(recipe)
     for entry in onward(entries):
@@ -80,6 +81,8 @@ def _steps(entry: Entry, recipe: Recipe, expected: float) -> Entry:
     }
     if len(steps) == 2:
         steps["step_ratio"] = steps["d_step"] / max(steps["g_step"], 1e-12) / expected
+    if {"d_direction", "g_direction"} <= entry.keys():
+        steps["direction"] = min(entry["d_direction"], entry["g_direction"])
     return steps
 
 
