@@ -147,6 +147,8 @@ def test_known_changes_are_no_failures():
     halved.insert(25, {"step": BREAK, "images": 64 * BREAK, "machine": {}})
     assert alarms(halved) == [], "a resume with other rates"
     assert alarms(log(start=-1, cell_kid=lambda s: 2.0 if s < 100 else 0.1), RECIPE.replace(start="elsewhere")) == []
+    early = log(start=-1, cell_kid=lambda s: 3.0 if 200 < s < 260 else 1.0 if s < 400 else 0.1)
+    assert alarms(early, RECIPE.replace(**{"schedule.images": 128_000})) == [], "while it finds its feet"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_the_report_tells_it_as_a_person_would(run):
     assert said.startswith(
         "Healthy until image 38,400; then the way that the generator's weights move in a step rose eight"
     )
-    for expected in ("fold within 1,600 images; KID rose twofold; go on from step 600, with the changes below.",):
+    for expected in ("fold within 1,600 images; KID doubled; go on from step 600, with the changes below.",):
         assert expected in said
     text = markdown(diagnosis)
     assert said in text

@@ -10,7 +10,7 @@ from zoo.watch.findings import Finding
 from zoo.watch.past import COMPARED, WINDOW
 from zoo.watch.signals import Entry
 
-FOLDS = dict(enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2))
+FOLDS = dict(enumerate(("three", "four", "five", "six", "seven", "eight", "nine", "ten"), 3))
 QUALITY = ("kid", "cell_kid")
 SHOWN = 5  # deviations that are worth telling
 
@@ -20,7 +20,7 @@ def story(diagnosis: Diagnosis) -> str:
 
     Example:
         >>> story(zoo.diagnose("runs/mine"))
-        "Healthy until image 412,000; then D's gradient rose eightfold within 3,000 images; KID rose twofold; go on from
+        "Healthy until image 412,000; then D's gradient rose eightfold within 3,000 images; KID doubled; go on from
         step 12,800, with the changes below."
     """
     finding = next((finding for finding in diagnosis.findings if finding.level != "note"), None)
@@ -96,9 +96,11 @@ def _moved(name: str, before: list[Entry], after: list[Entry], within: str = "wi
 
 def _by(old: float, new: float) -> str:
     verb = "rose" if new > old else "fell"
-    fold = max(new, old) / min(new, old) if min(new, old) > 0 else 0.0
-    if round(fold) in FOLDS and new > old:
-        return f" {verb} {FOLDS[round(fold)]}fold"
-    if fold >= 10.5 and new > old:
-        return f" {verb} {fold:,.3g}-fold"
+    fold = new / old if old > 0 else 0.0
+    if round(fold) == 2:
+        return " doubled"
+    if round(fold) in FOLDS:
+        return f" rose {FOLDS[round(fold)]}fold"
+    if fold > 1.5:
+        return f" rose {fold:,.0f}-fold" if fold < 1_000 else " rose more than a thousandfold"
     return f" {verb} from {old:.3g} to {new:.3g}"
