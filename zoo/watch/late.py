@@ -2,19 +2,18 @@
 
 Each compares a signal with the run's own past (`past.Past`) while the images are worse; what comes first names the
 cause, and "declined" is what is left. A change alone is no failure: rates decay, augmentation comes on, runs go on.
-What is certain, because it is exact, is a note as long as the images do not suffer. In its first quarter a run has no
-past to compare with: images improve and fall back while both networks find their feet.
+What is certain, because it is exact, is a note as long as the images do not suffer. While a run is
+young, nothing is compared.
 """
 
 from __future__ import annotations
 
 from zoo.watch import conditions
 from zoo.watch.findings import ABOVE, BELOW, Rule
-from zoo.watch.past import WORSE
+from zoo.watch.past import WORSE, YOUNG
 
 CALIBRATED = "calibrated: benchmarks/late_failures.py"
 EXACT = "by definition"
-SINCE = 0.25  # of the run (chosen)
 
 CERTAIN = (
     ("data_changed", "the images on the disk are not those that training began with", "data_changes"),
@@ -39,13 +38,13 @@ ALSO = {"d_weak": conditions.worse_and_d_moves, "swapped": conditions.worse_and_
 def _comparing(name: str, meaning: str, signal: str, side: str, threshold: float, confidence: float) -> Rule:
     also = ALSO.get(name, conditions.worse)
     return Rule(
-        name, "stop", meaning, signal, side, threshold, 2, CALIBRATED, confidence, also=also, since=SINCE, late=True
+        name, "stop", meaning, signal, side, threshold, 2, CALIBRATED, confidence, also=also, since=YOUNG, late=True
     )
 
 
 LATE: tuple[Rule, ...] = (
     *(
-        Rule(name, "stop", meaning, signal, ABOVE, 0.5, 1, EXACT, 0.75, also=conditions.unusual, since=SINCE, late=True)
+        Rule(name, "stop", meaning, signal, ABOVE, 0.5, 1, EXACT, 0.75, also=conditions.unusual, since=YOUNG, late=True)
         for name, meaning, signal in CERTAIN
     ),
     *(
@@ -63,7 +62,7 @@ LATE: tuple[Rule, ...] = (
         3,
         CALIBRATED,
         0.5,
-        since=SINCE,
+        since=YOUNG,
         late=True,
     ),
     *(Rule(name, "note", meaning, signal, ABOVE, 0.5, 2, EXACT, 0.75) for name, meaning, signal in CERTAIN),

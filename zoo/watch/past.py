@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from zoo.recipe import Ramp, Recipe
 
-JUMP = (
-    0.4  # of the logarithm of the size of a network's weights, from one look to the next: half as large again (chosen)
-)
+YOUNG = 0.25  # of the run: images improve and fall back while both networks find their feet (chosen)
+JUMP = 0.4  # of the logarithm of the size of weights from one look to the next: half as large again (chosen)
 REMEMBERED = 10  # looks for which a jump counts, while the images may become worse
 WINDOW = 20  # healthy values of a signal that a new one is compared with
 USUAL = 2.0  # deviations within which images are as good as they were (chosen)
@@ -59,16 +58,17 @@ COMPARED = {
 
 
 class Past:
-    """The healthy past of a run's signals: values are taken in until the images become worse.
+    """The healthy past of a run's signals: values are taken in until the images become worse, and all while it is young.
 
     `change(entry)` gives, for each signal that is there and has a past, `<signal>_change`: its distance from the median
     of the last healthy values, over their median deviation as an estimate of the standard deviation; `weights_jump`, 1
-    for REMEMBERED looks after a network's weights were multiplied by a number; `worse`, the
-    larger of the latest changes of the two that tell of the images' quality, and `decline`, the same where one of them
-    was measured; and `good_step`, when it was last below USUAL.
+    for REMEMBERED looks after a network's weights were multiplied by a number; `worse`, the larger of the latest changes
+    of the two that tell of the images' quality, and `decline`, the same where one of them was measured; and `good_step`,
+    when it was last below USUAL.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recipe: Recipe) -> None:
+        self.grown_up = YOUNG * recipe.schedule.steps
         self.values = {name: deque(maxlen=WINDOW) for name in COMPARED}
         self.quality, self.good_step = {"cell_kid": 0.0, "kid": 0.0}, 0
         self.weights: dict[str, tuple[int, float]] = {}  # step and size of each network's, at the look before
@@ -79,7 +79,7 @@ class Past:
         changes = {f"{name}_change": change for name in there if (change := self._change(name, entry)) is not None}
         self.quality |= {name: changes[f"{name}_change"] for name in self.quality if f"{name}_change" in changes}
         worse = max(self.quality.values())
-        if worse < WORSE:
+        if worse < WORSE or entry["step"] < self.grown_up:
             for name in there:
                 self.values[name].append(COMPARED[name].scaled(entry[name]))
         if worse < USUAL:

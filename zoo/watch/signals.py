@@ -49,7 +49,7 @@ class History:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.entries = recipe, []
-        self.extremes, self.past = Extremes(recipe), Past()
+        self.extremes, self.past = Extremes(recipe), Past(recipe)
         rates = largest(recipe.optimizer.d.learning_rate) / largest(recipe.optimizer.g.learning_rate)
         self.ratio = min(max(rates, 0.25), 4.0)  # of the players' steps, as far as it is expected
 
