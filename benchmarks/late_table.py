@@ -30,7 +30,7 @@ CAUSES = {
     "g_weights_x3": ("weights_changed",),
     "d_weights_0": ("weights_changed", "d_frozen", "frozen_losses"),
     "g_weights_0": ("weights_changed",),
-    "checkerboard": ("weights_changed", "checkerboard"),
+    "checkerboard": ("weights_changed",),
     "frozen_statistics": ("statistics_stopped",),
     "no_average": ("average_stopped",),
     "no_penalty": ("penalty_gone", "not_lipschitz", "exploding"),

@@ -40,7 +40,6 @@ HEALTHY = {
     "diversity": 0.9,
     "ndb": 0.2,
     "empty_bins": 0.02,
-    "checkerboard": 0.8,
     "saturated": -0.02,
     "d_weights": 0.03,
     "g_weights": 0.03,
@@ -129,7 +128,6 @@ def test_a_class_that_is_alike_for_a_while_or_with_all_others_is_no_collapse_of_
     ("expected", "signals"),
     [
         ("mode_dropping", {"empty_bins": 0.6}),
-        ("checkerboard", {"checkerboard": 12.0}),
         ("past_best", {"kid": lambda step: 0.02 + 0.02 * step / 1_000, "kid_error": 0.003}),
         ("oscillation", {"movement": 0.95}),
         ("d_chance", {"separation": 0.5, "empty_bins": lambda step: 0.4 if step < 400 else 0.1}),

@@ -1,12 +1,10 @@
-"""What samples look like beside real images, in numpy: their distance, variety, bins, checkerboard, saturation."""
+"""What samples look like beside real images, in numpy: their distance, variety, bins, saturation."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from zoo.checkpoints.generator import to_uint8
 from zoo.evaluation.metrics.kernel import kernel_distance
-from zoo.evaluation.metrics.spectrum import checkerboard
 
 BINS = 20
 CELLS = 8  # images are compared as CELLS x CELLS means of pixels
@@ -28,7 +26,6 @@ class Reference:
         self.standard = (features[:512] - self.mean) / self.scale
         some = features[:256]
         self.distance = pair_distance(some)
-        self.some = to_uint8(real[:256])
         self.edges = edge_share(real[:256])
 
     def compare(self, images: np.ndarray) -> dict[str, float]:
@@ -38,7 +35,6 @@ class Reference:
         ndb           share of bins whose share differs by more than 3 standard errors (Richardson and Weiss 2018,
                       arXiv:1805.12462)
         empty_bins    share of the real images whose bin no image falls into
-        checkerboard  decibels by which the stride frequencies stand out more than in real images
         saturated     share of pixels at the ends of the range, minus that of real images
         cell_kid, cell_kid_error   kernel distance to real images as KID has it, on means of pixels instead of learned
                       features, and its standard error: coarse, and cheap enough for every look
@@ -55,7 +51,6 @@ class Reference:
             "diversity": float(pair_distance(features) / max(self.distance, 1e-6)),
             "ndb": float(np.mean(np.abs(share - expected) > 3 * error)),
             "empty_bins": float(expected[counts == 0].sum()),
-            "checkerboard": max(checkerboard(self.some, to_uint8(images)).values()),
             "saturated": float(edge_share(images) - self.edges),
             "cell_kid": cell_kid,
             "cell_kid_error": cell_kid_error,

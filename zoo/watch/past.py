@@ -58,13 +58,16 @@ COMPARED = {
 
 
 class Past:
-    """The healthy past of a run's signals: values are taken in until the images become worse, and all while it is young.
+    """The healthy past of a run's signals: values are taken in until the images become worse, and all of a young run.
 
-    `change(entry)` gives, for each signal that is there and has a past, `<signal>_change`: its distance from the median
-    of the last healthy values, over their median deviation as an estimate of the standard deviation; `weights_jump`, 1
-    for REMEMBERED looks after a network's weights were multiplied by a number; `worse`, the larger of the latest changes
-    of the two that tell of the images' quality, and `decline`, the same where one of them was measured; and `good_step`,
-    when it was last below USUAL.
+    `change(entry)` gives these:
+
+    <signal>_change   of each that is there and has a past: its distance from the median of the last healthy values,
+                      over their median deviation as an estimate of the standard deviation
+    worse             the larger of the latest changes of the two that tell of the images' quality
+    decline           the same, where one of them was measured
+    good_step         when `worse` was last below USUAL
+    weights_jump      1 for REMEMBERED looks after a network's weights were multiplied by a number
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -127,7 +130,7 @@ class Extremes:
         self.recipe, self.penalty = recipe, 0.0
         self.augmented, self.ended = (0, 0.0), False  # images and ADA's p in the entry before; whether p fell at once
         self.digest: float | None = None
-        self.largest_gradient, self.smallest_kid = 0.0, math.inf
+        self.largest_gradient, self.smallest_kid = 0.0, (math.inf, 0.0)
         self.kid_rise: float | None = None
         self.gradients: list[float] = []
         self.losses: tuple[float, float] | None = None
@@ -158,9 +161,11 @@ class Extremes:
             self.losses = losses
         kid = entry.get("kid", entry.get("distance"))
         if kid is not None:
-            self.smallest_kid = min(self.smallest_kid, kid)
-            noise = 3.0 * entry.get("kid_error", 0.0)
-            rise = kid / max(self.smallest_kid, 1e-6) if kid > self.smallest_kid + noise else 1.0
+            error = entry.get("kid_error", 0.0)
+            self.smallest_kid = min(self.smallest_kid, (kid, error))
+            smallest, its_error = self.smallest_kid
+            noise = 3.0 * math.hypot(error, its_error)
+            rise = kid / max(smallest, its_error, 1e-6) if kid > smallest + noise else 1.0
             entry["kid_rise"] = self.kid_rise = rise
         if self.kid_rise is not None:
             entry["last_kid_rise"] = self.kid_rise

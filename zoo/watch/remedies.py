@@ -124,7 +124,6 @@ CHANGES = {
         _momentum(recipe) | _decaying(recipe) | {"ema.half_life_images": _doubled(recipe.ema.half_life_images)}
     ),
     "past_best": _decaying,
-    "checkerboard": _spectral,
     "declined": lambda recipe: _rates(recipe, d=0.5, g=0.5),
 }
 
@@ -258,10 +257,5 @@ REASONS = {
     "declined": (
         "The images are worse than they were, and no other signal says why. Go on from the last healthy checkpoint, "
         "with smaller rates; if it happens again at the same place, look at the images that are read there."
-    ),
-    "checkerboard": (
-        "Samples have far more energy at the stride frequencies than real images: the pattern that strided "
-        "transposed convolutions leave (Odena 2016, distill.pub). Networks that resample by nearest "
-        "neighbours do not have it."
     ),
 }

@@ -314,9 +314,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("past_best", "note", "quality was better before", "kid_rise", ABOVE, 1.5, 2, UNTESTED, 0.5, since=0.25),
     Rule(
-        "checkerboard", "note", "samples have a checkerboard", "checkerboard", ABOVE, 6.0, 3, UNTESTED, 0.5, since=0.5
-    ),
-    Rule(
         "frozen_losses",
         "warn",
         "the losses do not change",

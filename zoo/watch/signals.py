@@ -24,7 +24,7 @@ def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
     statistics_gap   how differently D separates there and on the probe: the difference of the gaps over the larger
     gradient_fall    image_gradient over its largest value so far
     gradient_rise    d_gradient over the median of the run so far
-    kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 standard errors
+    kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 errors of both
     last_kid_rise    the same of the latest entry that had one
     beta_1           the larger of the recipe's
     loss_change      the larger change of the two losses since the entry before
