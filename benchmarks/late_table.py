@@ -136,7 +136,7 @@ def report(folder: Path, half: int = 1) -> str:
         "of these with an alarm",
     )
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * len(heads), *rows]]
-    return "\n".join([*lines, "", *_healthy(pairs), "", *_changes(pairs)])
+    return "\n".join([*lines, "", *_healthy(pairs), "", *_changes(pairs), "", *_said(pairs)])
 
 
 def fit(folder: Path) -> str:
@@ -195,6 +195,26 @@ def _healthy(pairs: list[dict]) -> list[str]:
     said = Counter(finding.name for pair in pairs for finding in pair["healthy_said"])
     alarmed = sum(bool(pair["healthy_said"]) for pair in pairs)
     return [f"{len(pairs)} healthy twins: {alarmed} with an alarm, {len(stopped)} of level stop ({dict(said) or '-'})."]
+
+
+def _said(pairs: list[dict]) -> list[str]:
+    """Of how many runs each rule was said, notes included: whether it proves itself."""
+    counts = {name: [0, 0, 0] for name in dict.fromkeys(rule.name for rule in (*LATE, *RULES))}
+    for pair in pairs:
+        for finding in find(pair["healthy"], pair["recipe"]):
+            counts[finding.name][0] += 1
+        for finding in find(pair["broken"], pair["recipe"]):
+            if finding.step > pair["at"]:
+                counts[finding.name][1 + (pair["visible"] is None)] += 1
+    fell = sum(pair["visible"] is not None for pair in pairs)
+    heads = [
+        "finding",
+        f"of {len(pairs)} healthy twins",
+        f"of {fell} whose quality fell",
+        f"of {len(pairs) - fell} others",
+    ]
+    rows = [[name, *numbers] for name, numbers in counts.items() if any(numbers)]
+    return ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * 4, *rows]]
 
 
 def _changes(pairs: list[dict]) -> list[str]:

@@ -79,8 +79,9 @@ class Probe:
         and of SAMPLES samples: `movement`, their mean distance to the same latents' samples at the measurement before
         over that of real pairs, and what `looks.Reference.compare` and, with classes, `looks.Classes.compare` name.
 
-        `data_digest` is a checksum, six digits, of JUDGED training images as they are on the disk at this moment. No rule
-        reads probe_heldout, ndb and class_median, beside r_t, kid_raw and recall of the log: they are for people.
+        `data_digest` is a checksum, six digits, of JUDGED training images as they are on the disk at this moment.
+
+        No rule reads probe_heldout, ndb and class_median, nor r_t, kid_raw and recall of the log: they are for people.
         """
         with np.errstate(all="ignore"):
             seen = self._seen()

@@ -27,10 +27,15 @@ def remedy(finding: Finding, recipe: Recipe) -> Remedy:
 
 
 def cured(recipe: Recipe, findings: Iterable[Finding]) -> Recipe:
-    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides."""
+    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides.
+
+    Images that became worse change nothing where another finding says why.
+    """
     changes: dict[str, Any] = {}
+    findings = [finding for finding in findings if finding.level != "note"]
+    explained = any(finding.level == "stop" and finding.name != "declined" for finding in findings)
     for finding in findings:
-        if finding.level != "note":
+        if not (explained and finding.name == "declined"):
             new = remedy(finding, recipe).changes
             changes = _accepted(recipe, changes | {key: new[key] for key in new if key not in changes})
     return recipe.replace(**changes)
@@ -255,7 +260,7 @@ REASONS = {
         "from the last healthy checkpoint, with layers that are trained as a whole."
     ),
     "declined": (
-        "The images are worse than they were, and no other signal says why. Go on from the last healthy checkpoint, "
+        "The images are worse than they were. Where no other finding says why, go on from the last healthy checkpoint, "
         "with smaller rates; if it happens again at the same place, look at the images that are read there."
     ),
 }

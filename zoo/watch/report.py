@@ -104,7 +104,7 @@ def evidence(diagnosis: Diagnosis) -> bytes:
         if limit is not None:
             axes.axhline(limit, color="k", linestyle="--", linewidth=1)
         axes.axvline(finding.first_step, color="r", linewidth=1)
-        if finding.first_step > steps[0]:
+        if finding.first_step > steps[0] and finding.level != "note":
             axes.annotate(
                 "healthy until here ", (finding.first_step, 0.9), xycoords=("data", "axes fraction"), ha="right"
             )

@@ -17,7 +17,7 @@ from zoo.watch.signals import Entry, derive
 
 CALIBRATED = "calibrated: benchmarks/failure_detection.py"
 EXACT = "by definition: weights that do not move at all"
-UNTESTED = "chosen, not calibrated: no run of the benchmark is broken in this way"
+CHOSEN = "chosen, not calibrated: benchmarks/late_failures.py counts the runs it was said of"
 SMALL_DATA = 1_000  # images; DiffAugment (Zhao 2020) and ADA (Karras 2020) are for sets of hundreds and thousands
 
 
@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
         ABOVE,
         0.2,
         1,
-        UNTESTED,
+        CHOSEN,
         0.5,
         where=conditions.new_and_not_equalised,
         also=conditions.at_start,
@@ -241,13 +241,11 @@ RULES: tuple[Rule, ...] = (
         ABOVE,
         0.75,
         4,
-        UNTESTED,
+        CHOSEN,
         0.5,
         where=conditions.not_adaptive,
     ),
-    Rule(
-        "exploding", "warn", "D's gradients have grown a hundredfold", "gradient_rise", ABOVE, 100.0, 3, UNTESTED, 0.5
-    ),
+    Rule("exploding", "warn", "D's gradients have grown a hundredfold", "gradient_rise", ABOVE, 100.0, 3, CHOSEN, 0.5),
     Rule(
         "collapse",
         "stop",
@@ -256,7 +254,7 @@ RULES: tuple[Rule, ...] = (
         BELOW,
         0.05,
         5,
-        UNTESTED,
+        CHOSEN,
         0.5,
         since=0.25,
     ),
@@ -295,7 +293,7 @@ RULES: tuple[Rule, ...] = (
         ABOVE,
         0.2,
         5,
-        UNTESTED,
+        CHOSEN,
         0.5,
         since=0.5,
     ),
@@ -307,12 +305,12 @@ RULES: tuple[Rule, ...] = (
         ABOVE,
         0.8,
         5,
-        UNTESTED,
+        CHOSEN,
         0.5,
         since=0.25,
         also=lambda entry: entry.get("last_kid_rise", 2.0) > 1.03,
     ),
-    Rule("past_best", "note", "quality was better before", "kid_rise", ABOVE, 1.5, 2, UNTESTED, 0.5, since=0.25),
+    Rule("past_best", "note", "quality was better before", "kid_rise", ABOVE, 1.5, 2, CHOSEN, 0.5, since=0.25),
     Rule(
         "frozen_losses",
         "warn",
