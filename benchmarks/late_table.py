@@ -136,7 +136,9 @@ def report(folder: Path, half: int = 1) -> str:
         "of these with an alarm",
     )
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * len(heads), *rows]]
-    return "\n".join([*lines, "", *_healthy(pairs), "", *_changes(pairs), "", *_said(pairs)])
+    return "\n".join(
+        [*lines, "", *_healthy(pairs), "", *_by("change", pairs), "", *_by("cell", pairs), "", *_said(pairs)]
+    )
 
 
 def fit(folder: Path) -> str:
@@ -217,8 +219,14 @@ def _said(pairs: list[dict]) -> list[str]:
     return ["| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * 4, *rows]]
 
 
-def _changes(pairs: list[dict]) -> list[str]:
-    """How the healthy twins fared under each change that is no failure."""
-    counts = Counter(pair["change"] for pair in pairs)
-    alarmed = Counter(pair["change"] for pair in pairs if pair["healthy_said"])
-    return [f"{change}: {count} healthy twins, {alarmed[change]} with an alarm" for change, count in counts.items()]
+def _by(key: str, pairs: list[dict]) -> list[str]:
+    """How the healthy twins fared, and how many failures were found, by the change that is none, or by the cell."""
+    lines = []
+    for value in dict.fromkeys(pair[key] for pair in pairs):
+        own = [pair for pair in pairs if pair[key] == value]
+        fell = [pair for pair in own if pair["visible"] is not None]
+        lines.append(
+            f"{value}: {sum(bool(pair['healthy_said']) for pair in own)} of {len(own)} healthy twins alarmed, "
+            f"{sum(pair['in_time'] for pair in fell)} of {len(fell)} failures found in time"
+        )
+    return lines

@@ -26,11 +26,11 @@ STOPPED = (
     ("statistics_stopped", "the moving statistics of the generator do not move", "statistics_update", 1e-6),
 )
 COMPARING = (
-    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 8.0, 0.5),
-    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 8.0, 0.5),
+    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 5.0, 0.5),
+    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 5.0, 0.5),
     ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.5),
     ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.5),
-    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.95, 0.5),
+    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.5),
 )
 ALSO = {"d_weak": conditions.worse_and_d_moves, "swapped": conditions.worse_and_so_trained}
 
@@ -44,7 +44,7 @@ def _comparing(name: str, meaning: str, signal: str, side: str, threshold: float
 
 LATE: tuple[Rule, ...] = (
     *(
-        Rule(name, "stop", meaning, signal, ABOVE, 0.5, 1, EXACT, 0.75, also=conditions.unusual, since=YOUNG, late=True)
+        Rule(name, "stop", meaning, signal, ABOVE, 0.5, 2, EXACT, 0.75, also=conditions.unusual, since=YOUNG, late=True)
         for name, meaning, signal in CERTAIN
     ),
     *(

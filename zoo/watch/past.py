@@ -16,7 +16,7 @@ REMEMBERED = 10  # looks for which a jump counts, while the images may become wo
 WINDOW = 20  # healthy values of a signal that a new one is compared with
 USUAL = 2.0  # deviations within which images are as good as they were (chosen)
 UNUSUAL = 3.0  # calibrated: the same beside a cause that is certain
-WORSE = 5.0  # calibrated: deviations by which images must be worse than they were
+WORSE = 6.0  # calibrated: deviations by which images must be worse than they were
 
 
 @dataclass(frozen=True)
