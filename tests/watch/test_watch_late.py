@@ -221,6 +221,13 @@ def test_a_log_with_gaps_is_judged_by_what_is_there():
     assert alarms(lines)[0] == "g_too_fast"
 
 
+@pytest.mark.parametrize("value", [0.0, 1e300, -1e300, float("inf"), float("nan"), 1e-320])
+def test_numbers_of_any_size_are_judged(value):
+    for name in USUAL:
+        assert all(finding.step for finding in find(log(**{name: value}), RECIPE))
+    assert "non_finite" in alarms(log(cell_kid=float("nan")))
+
+
 def test_an_older_log_is_read():
     """Without the signals that this version added."""
     added = ("cell_kid", "cell_kid_error", "data_digest", "ema_update", "statistics_update")

@@ -2,8 +2,8 @@
 
 Each compares a signal with the run's own past (`past.Past`) while the images are worse; what comes first names the
 cause, and "declined" is what is left. A change alone is no failure: rates decay, augmentation comes on, runs go on.
-What is certain, because it is exact, is a note as long as the images do not suffer. While a run is
-young, nothing is compared.
+What is certain, because it is exact, is a note as long as the images do not suffer. While a run is young, nothing is
+compared.
 """
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ class Past:
         step, old = self.weights.get(player, (0, new))
         self.weights[player] = entry["step"], new
         moved = entry.get(f"{player}_update", 0.0) * new * (entry["step"] - step)
-        cosine = (new**2 - old**2 - moved**2) / (2 * moved * old) if moved > 0 else 1.0
+        along = new * new - old * old - moved * moved
+        cosine = along / max(2 * moved * old, 1e-30) if moved > 0 else 1.0
         return abs(math.log(new / old)) > JUMP and abs(cosine) > 0.9
 
 

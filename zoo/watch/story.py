@@ -35,9 +35,9 @@ def story(diagnosis: Diagnosis) -> str:
         parts = [f"It failed from the start: {finding.rule.meaning}"]
     else:
         after = [entry for entry in diagnosis.entries if entry["step"] >= finding.first_step]
-        told = [_change(finding, before, after), _quality(before, after)]
-        parts = [f"Healthy until image {before[-1].get('images', 0):,}", *(f"then {part}" for part in told[:1])]
-        parts += [part for part in told[1:] if part]
+        quality = _quality(before, after)
+        parts = [f"Healthy until image {before[-1].get('images', 0):,}", f"then {_change(finding, before, after)}"]
+        parts += [quality] if quality else []
     healthy = diagnosis.use.get("last healthy")
     if healthy:
         changes = "with the changes below" if diagnosis.changes else "with the same recipe"
@@ -78,11 +78,11 @@ def _quality(before: list[Entry], after: list[Entry]) -> str:
     for name in QUALITY:
         there = [entry for entry in after if entry.get(f"{name}_change", 0.0) > SHOWN]
         if there:
-            return _moved(name, before, there, "")
+            return _moved(name, before, there).partition(" within ")[0]
     return ""
 
 
-def _moved(name: str, before: list[Entry], after: list[Entry], within: str = "within") -> str:
+def _moved(name: str, before: list[Entry], after: list[Entry]) -> str:
     """ "D's gradient rose eightfold within 3,000 images" """
     old, there = usual(name, before), [entry for entry in after if name in entry]
     if old is None or not there:
@@ -91,11 +91,10 @@ def _moved(name: str, before: list[Entry], after: list[Entry], within: str = "wi
     last = max(there, key=lambda entry: abs(scaled(entry[name]) - scaled(old)))
     new = last[name]
     images = last.get("images", 0) - before[-1].get("images", 0)
-    return COMPARED[name].words + _by(old, new) + (f" {within} {images:,} images" if within else "")
+    return f"{COMPARED[name].words}{_by(old, new)} within {images:,} images"
 
 
 def _by(old: float, new: float) -> str:
-    verb = "rose" if new > old else "fell"
     fold = new / old if old > 0 else 0.0
     if round(fold) == 2:
         return " doubled"
@@ -103,4 +102,4 @@ def _by(old: float, new: float) -> str:
         return f" rose {FOLDS[round(fold)]}fold"
     if fold > 1.5:
         return f" rose {fold:,.0f}-fold" if fold < 1_000 else " rose more than a thousandfold"
-    return f" {verb} from {old:.3g} to {new:.3g}"
+    return f" {'rose' if new > old else 'fell'} from {old:.3g} to {new:.3g}"
