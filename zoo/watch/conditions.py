@@ -72,8 +72,8 @@ def so_trained(entry: Entry) -> bool:
 
 
 def apart(entry: Entry) -> bool:
-    """D's own update sees a difference that is more than noise."""
-    return abs(entry["gap"]) > entry.get("probe_spread", 0.0)
+    """D's own update sees a difference that is more than noise, and the real images that the probe sees."""
+    return abs(entry["gap"]) > entry.get("probe_spread", 0.0) and not entry.get("data_changes")
 
 
 def separated(entry: Entry) -> bool:

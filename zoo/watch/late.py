@@ -26,8 +26,8 @@ STOPPED = (
     ("statistics_stopped", "the moving statistics of the generator do not move", "statistics_update", 1e-6),
 )
 COMPARING = (
-    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 5.0, 0.5),
-    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 5.0, 0.5),
+    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 9.3, 0.5),
+    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 9.3, 0.5),
     ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.5),
     ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.5),
     ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.5),
