@@ -16,21 +16,21 @@ CALIBRATED = "calibrated: benchmarks/late_failures.py"
 EXACT = "by definition"
 
 CERTAIN = (
-    ("data_changed", "the images on the disk are not those that training began with", "data_changes"),
-    ("penalty_gone", "D's penalty has become 0, which the recipe does not want", "penalty_gone"),
-    ("weights_changed", "a network's weights were multiplied by a number", "weights_jump"),
-    ("augmentation_gone", "ADA has ended at once, which it does not do by itself", "augmentation_gone"),
+    ("data_changed", "the images on the disk are not those that training began with", "data_changes", 0.91),
+    ("penalty_gone", "D's penalty has become 0, which the recipe does not want", "penalty_gone", 0.5),
+    ("weights_changed", "a network's weights were multiplied by a number", "weights_jump", 0.83),
+    ("augmentation_gone", "ADA has ended at once, which it does not do by itself", "augmentation_gone", 0.67),
 )
 STOPPED = (
-    ("average_stopped", "the average of the weights does not move", "ema_update", 1e-8),
-    ("statistics_stopped", "the moving statistics of the generator do not move", "statistics_update", 1e-6),
+    ("average_stopped", "the average of the weights does not move", "ema_update", 1e-8, 0.75),
+    ("statistics_stopped", "the moving statistics of the generator do not move", "statistics_update", 1e-6, 0.75),
 )
 COMPARING = (
-    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 9.3, 0.5),
-    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 9.3, 0.5),
-    ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.5),
-    ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.5),
-    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.5),
+    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 9.3, 0.8),
+    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 9.3, 0.6),
+    ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.75),
+    ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.75),
+    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.75),
 )
 ALSO = {"d_weak": conditions.worse_and_d_moves, "swapped": conditions.worse_and_so_trained}
 
@@ -44,12 +44,14 @@ def _comparing(name: str, meaning: str, signal: str, side: str, threshold: float
 
 LATE: tuple[Rule, ...] = (
     *(
-        Rule(name, "stop", meaning, signal, ABOVE, 0.5, 2, EXACT, 0.75, also=conditions.unusual, since=YOUNG, late=True)
-        for name, meaning, signal in CERTAIN
+        Rule(
+            name, "stop", meaning, signal, ABOVE, 0.5, 2, EXACT, right, also=conditions.unusual, since=YOUNG, late=True
+        )
+        for name, meaning, signal, right in CERTAIN
     ),
     *(
-        Rule(name, "warn", meaning, signal, BELOW, threshold, 2, EXACT, 0.75, also=conditions.g_moves)
-        for name, meaning, signal, threshold in STOPPED
+        Rule(name, "warn", meaning, signal, BELOW, threshold, 2, EXACT, right, also=conditions.g_moves)
+        for name, meaning, signal, threshold, right in STOPPED
     ),
     *(_comparing(*row) for row in COMPARING),
     Rule(
@@ -65,5 +67,5 @@ LATE: tuple[Rule, ...] = (
         since=YOUNG,
         late=True,
     ),
-    *(Rule(name, "note", meaning, signal, ABOVE, 0.5, 2, EXACT, 0.75) for name, meaning, signal in CERTAIN),
+    *(Rule(name, "note", meaning, signal, ABOVE, 0.5, 2, EXACT, right) for name, meaning, signal, right in CERTAIN),
 )
