@@ -152,7 +152,7 @@ def run_all(out: Path, data_dir: str | None, rounds: int, only: list[str]) -> No
     bench.with_small_critics()
     out.mkdir(parents=True, exist_ok=True)
     data, benches = {}, {}
-    for run in plan(rounds):
+    for run in sorted(plan(rounds), key=lambda run: -run["half"]):  # what is reported first
         file = out / f"{name(run)}.json"
         if file.exists() or (only and run["failure"] not in only):
             continue
