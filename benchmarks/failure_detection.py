@@ -126,7 +126,7 @@ class Notebook:
     def watch(self, step: int, numbers: dict) -> None:
         numbers = {**numbers, **self.probe.measure(step)}
         samples = np.nan_to_num(self.probe.before["fake"])
-        numbers["kid"], _ = self.quality(samples)
+        numbers["kid"], numbers["kid_error"] = self.quality(samples)
         if self.kind == "grid":
             numbers["modes"], numbers["good"] = bench.modes(samples)
         self.entries.append({"step": step, "images": step * BATCH, **numbers})
