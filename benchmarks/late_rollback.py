@@ -44,7 +44,7 @@ def run_all(out: Path, data_dir: str | None) -> None:
     bench.with_small_critics()
     (out / "rollback").mkdir(exist_ok=True)
     data, benches = late.prepared(data_dir), {}
-    for pair in sorted(table.load(out), key=lambda pair: -pair["half"]):  # what is reported first
+    for pair in sorted(table.load(out), key=lambda pair: (-pair["half"], pair["cell"])):  # what is reported first
         file = out / "rollback" / f"{pair['n']:03d}.json"
         stops = [
             finding for finding in table.alarms(pair["broken"], pair["recipe"], pair["at"]) if finding.level == "stop"
