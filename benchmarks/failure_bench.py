@@ -318,9 +318,10 @@ class Bench:
         from zoo.training.progress import Progress
         from zoo.training.stopping import Stopping
 
-        engine, backend.Engine = backend.Engine, lambda gan: self.engine
+        engine, backend.Engine, stopping = backend.Engine, lambda gan: self.engine, Stopping()
         try:
-            loop.loop(self.gan, store, notebook, Progress(self.gan.recipe, 0, shown=False), Stopping())
+            progress = Progress(self.gan.recipe, 0, shown=False, stopping=stopping)
+            loop.loop(self.gan, store, notebook, progress, stopping)
         except loop.NonFinite as error:
             return str(error)
         finally:
