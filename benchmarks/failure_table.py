@@ -185,7 +185,7 @@ def fit(folder: Path) -> str:
         broken = sorted(extremes["broken"], reverse=rule.side != ABOVE)
         lines.append(
             f"{rule.name:18}{rule.signal:16}{rule.side:6} now {rule.threshold:<8g} fitted "
-            f"{_between(healthy, broken, sign):<10} healthy {_list(healthy)}  broken {_list(broken)}"
+            f"{_between(healthy, broken, sign):<10} healthy {listed(healthy)}  broken {listed(broken)}"
         )
     first = [(run["failure"], judge(run)["alarms"][:1]) for run in runs]
     for name in dict.fromkeys(rule.name for rule in RULES):
@@ -221,5 +221,5 @@ def _between(healthy: list[float], broken: list[float], sign: int) -> str:
     return f"{(a * b) ** 0.5 if a > 0 and b > 0 else (a + b) / 2:.3g}"
 
 
-def _list(values: list[float]) -> str:
+def listed(values: list[float]) -> str:
     return "[" + " ".join(f"{value:.3g}" for value in values) + "]"

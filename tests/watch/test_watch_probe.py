@@ -7,7 +7,7 @@ from zoo import backend, data
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
 from zoo.watch import probe
-from zoo.watch.probe import Probe, above, largest_singular_value
+from zoo.watch.probe import Probe, above
 
 
 @pytest.fixture
@@ -38,13 +38,6 @@ def test_the_area_under_the_curve():
     assert above(np.array([1.0, 2.0]), np.array([0.0])) == 1
     assert above(np.zeros(3), np.zeros(4)) == 0.5
     assert above(np.array([0.0, 2.0]), np.array([1.0, 3.0])) == 0.25
-
-
-def test_the_power_method_finds_the_largest_singular_value():
-    matrix = np.random.default_rng(0).standard_normal((40, 12)).astype(np.float32)
-    matrix[:, 0] *= 3
-    assert largest_singular_value(matrix) == pytest.approx(np.linalg.svd(matrix)[1][0], rel=1e-3)
-    assert largest_singular_value(np.zeros((4, 3), np.float32)) == 0
 
 
 def test_large_images_are_measured_in_parts_with_the_same_result(small, many, monkeypatch):
@@ -79,7 +72,6 @@ def test_measuring_changes_nothing_and_repeats(small, many, name):
     assert after["real_low"] == -1.0
     assert after["real_high"] <= 1.0
     assert np.isfinite(list(after.values())).all()
-    assert ("probe_real_accuracy" in after) == (name == "dcgan-fashion-mnist")
     probe.measure(6)
     assert probe.before["step"] == 6
 
@@ -127,7 +119,6 @@ def test_the_extremes_are_those_before_augmentation(small, many):
     gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source, "augment.diffaugment": ["color"]}))
     signals = Probe(gan, many).measure(0)
     assert -1.0 == signals["real_low"] < signals["real_high"] <= 1.0
-    assert -1.0 <= signals["fake_low"] < signals["fake_high"] <= 1.0
 
 
 def test_frozen_networks_do_not_move(small, many):
@@ -141,12 +132,33 @@ def test_frozen_networks_do_not_move(small, many):
     assert signals["g_update"] > 0
 
 
+def test_images_that_change_on_the_disk_are_seen(small, many):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
+    images = np.array(many.images)
+    probe = Probe(gan, data.Store(many.path, "mine", images, many.heldout, None, None, (), "", ()))
+    before = probe.measure(0)["data_digest"]
+    assert probe.measure(1)["data_digest"] == before
+    images[:] = 255 - images
+    assert probe.measure(2)["data_digest"] != before
+
+
+def test_what_stands_still_beside_the_weights_is_seen(small, many):
+    gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
+    engine, probe = backend.Engine(gan), Probe(gan, many)
+    probe.measure(0)
+    engine.run(schedule.BOTH, batch_of(gan, many))
+    engine.sync()
+    moved = probe.measure(1)
+    assert moved["ema_update"] > 0 and moved["statistics_update"] > 0
+    still = probe.measure(2)
+    assert still["ema_update"] == 0 and still["statistics_update"] == 0
+
+
 def test_the_first_look_is_at_the_data(small, many, store):
     gan = GAN(small("dcgan-fashion-mnist", **{"data.source": many.source}))
     first = Probe(gan, many).first
     assert first["data_images"] == len(many.images)
     assert first["data_shift"] < 0.2
-    assert first["data_duplicates"] < 0.2
     assert "data_shift" not in Probe(gan, store).first  # two held-out images tell nothing
     by_place = many.images[np.argsort(many.images.argmax(axis=1).sum(axis=(1, 2)), kind="stable")]
     ordered = data.Store(many.path, "sorted", by_place, many.heldout, None, None, (), "", ())
@@ -154,5 +166,4 @@ def test_the_first_look_is_at_the_data(small, many, store):
     one = data.Store(many.path, "one", np.repeat(many.images[:1], 100, axis=0), many.heldout, None, None, (), "", ())
     first = Probe(gan, one).first
     assert first["data_distance"] == 0
-    assert first["data_duplicates"] == 0.99
     assert first["data_shift"] > 0.1

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
 from zoo.training import loop, starting
 from zoo.watch import watcher
 from zoo.watch.diagnosis import diagnose
 from zoo.watch.findings import BELOW, Finding, Rule
+from zoo.watch.late import LATE
+from zoo.watch.past import COMPARED
 from zoo.watch.rules import RULES
 from zoo.watch.signals import derive
 from zoo.watch.watcher import Failing
@@ -44,7 +47,7 @@ def fails(monkeypatch):
             failing = last >= 12 and recipe.optimizer.d.learning_rate >= rate
             return [Finding(RULE, 0.0, 12, last, True)] if failing else []
 
-        monkeypatch.setattr(watcher, "find", find)
+        monkeypatch.setattr(watcher, "found", find)
         monkeypatch.setattr(watcher, "Probe", NoProbe)
 
     return from_now_on
@@ -71,7 +74,11 @@ def test_every_rules_signal_is_measured(small, tmp_path, monkeypatch):
     options = {"data.source": str(tmp_path / "noise.npz"), "log.kid_images": 40, "model.classes": 3}
     recipe = small("dcgan-fashion-mnist", **options)
     measured = set().union(*derive(zoo.train(recipe, tmp_path / "run").entries(), recipe))
-    assert {rule.signal for rule in RULES} | {rule.which for rule in RULES if rule.which} <= measured
+    rules = (*RULES, *LATE)
+    signals = {rule.signal for rule in rules} | {rule.which for rule in rules if rule.which}
+    compared = {f"{name}_change": name for name in COMPARED} | {"decline": "kid"}  # later, when there is a past
+    only_of_others = {"penalty_gone", "augmentation_gone"}  # of recipes with a penalty, or with ADA
+    assert {compared.get(signal, signal) for signal in signals} - only_of_others <= measured
 
 
 def test_what_is_measured_stops_a_run(small, tmp_path):
@@ -95,7 +102,7 @@ def test_the_probe_keeps_to_its_share_of_the_time(monkeypatch):
 
     monkeypatch.setattr(watcher, "Probe", Probe)
     monkeypatch.setattr(watcher.time, "monotonic", lambda: clock[0])
-    watching, measured = watcher.Watcher(SimpleNamespace(recipe=None), None, []), []
+    watching, measured = watcher.Watcher(SimpleNamespace(recipe=recipes.load("dcgan-64")), None, []), []
     for step in range(1000):
         if watching.signals(step):
             measured.append(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo.recipe import Recipe
+from zoo.watch.past import UNUSUAL, WORSE
 from zoo.watch.signals import Entry
 
 G_STEP = 2.8e-3  # calibrated
@@ -32,6 +33,11 @@ def plain(recipe: Recipe) -> bool:
     return not recipe.augment.transforms and not recipe.augment.diffaugment
 
 
+def not_adaptive(recipe: Recipe) -> bool:
+    """ADA itself answers a D that overfits."""
+    return not recipe.augment.ada
+
+
 def new(recipe: Recipe) -> bool:
     """The first samples come from initial weights, and not from a checkpoint that drew other images."""
     return not recipe.start
@@ -52,7 +58,7 @@ def at_start(entry: Entry) -> bool:
 
 
 def g_moves(entry: Entry) -> bool:
-    return entry["g_step"] > 0
+    return entry.get("g_step", 0.0) > 0
 
 
 def outpaced(entry: Entry) -> bool:
@@ -66,8 +72,8 @@ def so_trained(entry: Entry) -> bool:
 
 
 def apart(entry: Entry) -> bool:
-    """D's own update sees a difference that is more than noise."""
-    return abs(entry["gap"]) > entry.get("probe_spread", 0.0)
+    """D's own update sees a difference that is more than noise, and the real images that the probe sees."""
+    return abs(entry["gap"]) > entry.get("probe_spread", 0.0) and not entry.get("data_changes")
 
 
 def separated(entry: Entry) -> bool:
@@ -77,3 +83,22 @@ def separated(entry: Entry) -> bool:
 def varied(entry: Entry) -> bool:
     """All samples together are not one picture, which is another failure."""
     return entry.get("diversity", 1.0) > 0.05
+
+
+def worse(entry: Entry) -> bool:
+    """The images are worse than they were."""
+    return entry["worse"] > WORSE
+
+
+def unusual(entry: Entry) -> bool:
+    """The images are somewhat worse or less varied than they were, which is enough beside a cause that is certain."""
+    variety = entry.get("empty_bins_change", 0.0), -entry.get("diversity_change", 0.0)
+    return max(entry["worse"], *variety) > UNUSUAL
+
+
+def worse_and_d_moves(entry: Entry) -> bool:
+    return worse(entry) and entry.get("d_update", 0.0) > 1e-8
+
+
+def worse_and_so_trained(entry: Entry) -> bool:
+    return worse(entry) and so_trained(entry)

@@ -13,7 +13,7 @@ from zoo.files.errors import ZooError
 from zoo.files.shell import command
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import cured
-from zoo.watch.rules import RULES, find
+from zoo.watch.rules import RULES, found
 from zoo.watch.signals import Entry, derive
 
 EARLY = max(rule.entries for rule in RULES if rule.level != "note")  # lines that the slowest rule needs
@@ -31,6 +31,7 @@ class Diagnosis:
         notes: what limits the diagnosis, in sentences.
         better: the recipe with the findings' remedies applied.
         classes: the names of the classes, by label; none of an unconditional model.
+        state: "done", "trains", or "stopped" before the recipe's end.
     """
 
     path: Path
@@ -41,12 +42,15 @@ class Diagnosis:
     notes: list[str]
     better: recipes.Recipe
     classes: tuple[str, ...] = ()
+    state: str = "done"
 
     @property
     def verdict(self) -> str:
         level = max((finding.level for finding in self.findings), key=("note", "warn", "stop").index, default="note")
         if level == "note" and self.early:
             return "too early to tell"
+        if level == "note" and self.state == "stopped":
+            return "stopped, no failure found"
         return {"note": "no failure found", "warn": "look closer", "stop": "training fails"}[level]
 
     @property
@@ -88,21 +92,21 @@ def diagnose(path: str | Path) -> Diagnosis:
             f"the run cannot be judged: {why}; a line comes every {recipe.log.every_images:,} images. "
             f"Received: {str(run.path / 'log.jsonl')!r}"
         )
-    findings = find(entries, recipe)
+    derived = derive(entries, recipe)
+    findings = found(derived, recipe)
     notes = [f"A checkpoint is damaged and left out: {why}" for why in run.damaged().values()]
     if damaged:
         count = len(entries) + len(damaged)
         notes.append(f"{len(damaged)} of {count} lines of the log are cut short or damaged, and were left out.")
     if not any("separation" in entry for entry in entries):
         notes.append("The log has no probe signals, as older versions wrote it: the rest alone was judged.")
-    notes += _state(run, recipe, entries, findings)
+    state = _state(run, recipe, entries)
+    notes += _told(run, recipe, entries, findings, state)
     use = _use(run, findings)
     if not use:
         notes.append("The run has no checkpoint.")
     better = cured(recipe, findings)
-    diagnosis = Diagnosis(
-        run.path, recipe, findings, derive(entries, recipe), use, notes, better, _classes(recipe, use)
-    )
+    diagnosis = Diagnosis(run.path, recipe, findings, derived, use, notes, better, _classes(recipe, use), state)
     if diagnosis.early:
         notes.append(
             f"It is early: judging takes {LEAST_STEPS} steps of training and {EARLY} lines of the log, one every "
@@ -111,18 +115,24 @@ def diagnose(path: str | Path) -> Diagnosis:
     return diagnosis
 
 
-def _state(run: Run, recipe: recipes.Recipe, entries: list[log.Entry], findings: list[Finding]) -> list[str]:
+def _state(run: Run, recipe: recipes.Recipe, entries: list[log.Entry]) -> str:
+    if entries[-1]["step"] >= recipe.schedule.steps:
+        return "done"
+    return "trains" if run.is_training else "stopped"
+
+
+def _told(run: Run, recipe: recipes.Recipe, entries: list[log.Entry], findings: list[Finding], state: str) -> list[str]:
     """How far the run is, whether it trains, and what happened on the way, in sentences."""
-    notes, last = [], max(entry["step"] for entry in entries)
-    if last < recipe.schedule.steps:
-        if run.is_training:
-            state = "and trains now; look again later."
+    notes = []
+    if state != "done":
+        if state == "trains":
+            what = "and trains now; look again later."
         elif recipe.watch == "stop" and any(finding.level == "stop" and finding.lasting for finding in findings):
-            state = "and was stopped by the watcher."
+            what = "and was stopped by the watcher."
         else:
             again = command("ganzoo", "train", "--resume", run.path)
-            state = f"and is stopped: no process trains in its folder. Go on with: {again}"
-        notes.append(f"The run is at step {last:,} of {recipe.schedule.steps:,} {state}")
+            what = f"and is stopped: no process trains in its folder. Go on with: {again}"
+        notes.append(f"The run is at step {entries[-1]['step']:,} of {recipe.schedule.steps:,} {what}")
     for entry in entries:
         if "rollback" in entry:
             back = entry["rollback"]

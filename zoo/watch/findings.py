@@ -31,6 +31,7 @@ class Rule:
     where: Callable[[Recipe], bool] = lambda recipe: True
     also: Callable[[Entry], bool] = lambda entry: True
     since: float = 0.0
+    late: bool = False  # whether it is about images that became worse
     which: str = ""  # a signal that is the label of the class that `signal` speaks of
 
     def beyond(self, entry: Entry) -> bool:
@@ -86,12 +87,21 @@ def judge(rule: Rule, derived: list[Entry], recipe: Recipe) -> Finding | None:
             return Finding(
                 rule,
                 max(values) if rule.side == ABOVE else min(values),
-                streak[0]["step"],
+                _began(rule, judged, streak[0]),
                 entry["step"],
                 rule.beyond(judged[-1]),
                 _labels(rule, [entry for entry in judged if entry["step"] >= streak[0]["step"]]),
             )
     return None
+
+
+def _began(rule: Rule, judged: list[Entry], first: Entry) -> int:
+    """The step of a streak's first entry; of a late failure, that of the first after images were last as usual."""
+    if not rule.late:
+        return first["step"]
+    return min(
+        first["step"], next((entry["step"] for entry in judged if entry["step"] > first["good_step"]), first["step"])
+    )
 
 
 def _labels(rule: Rule, entries: list[Entry]) -> tuple[int, ...]:

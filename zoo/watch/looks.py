@@ -1,17 +1,14 @@
-"""What samples look like beside real images, in numpy: variety, bins, duplicates, checkerboard, saturation."""
+"""What samples look like beside real images, in numpy: their distance, variety, bins, saturation."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from zoo.checkpoints.generator import to_uint8
-from zoo.evaluation.metrics.ms_ssim import pair_similarity
-from zoo.evaluation.metrics.spectrum import checkerboard
+from zoo.evaluation.metrics.kernel import kernel_distance
 
 BINS = 20
 CELLS = 8  # images are compared as CELLS x CELLS means of pixels
 ROUNDS = 10  # of k-means
-SIMILARITY_SIZE = 64  # pixels: the largest images whose similarity is measured as they are
 LEAST_REAL, LEAST_SAMPLES = 8, 4  # images of a class; fewer say too little of its variety
 ALIKE = 0.05  # of the variety of all real images: a class with less of it has nothing to lose
 
@@ -25,26 +22,22 @@ class Reference:
         features, self.count = cells(real), len(real)
         self.centres = kmeans(features, BINS, rng)
         self.shares = np.bincount(nearest(features, self.centres), minlength=len(self.centres)) / len(features)
+        self.mean, self.scale = features.mean(axis=0), max(float(features.std(axis=0).mean()), 1e-3)
+        self.standard = (features[:512] - self.mean) / self.scale
         some = features[:256]
-        self.distance, self.neighbour = pair_distance(some), np.median(neighbour_distances(some))
-        self.some = to_uint8(real[:256])
-        self.similarity = similarity(self.some)
+        self.distance = pair_distance(some)
         self.edges = edge_share(real[:256])
-        self.moments = real.mean(), real.std()
 
     def compare(self, images: np.ndarray) -> dict[str, float]:
         """Signals of other images [M, H, W, C] in [-1, 1]:
 
         diversity     mean distance of pairs over that of real pairs; 1 is healthy, 0 one image
-        duplicates    share that has a near-duplicate: nearer than a tenth of the median real neighbour
         ndb           share of bins whose share differs by more than 3 standard errors (Richardson and Weiss 2018,
                       arXiv:1805.12462)
         empty_bins    share of the real images whose bin no image falls into
-        ms_ssim       random pairs', less that of real images (Odena 2017, arXiv:1610.09585): above 0, less variety
-        checkerboard  decibels by which the stride frequencies stand out more than in real images
         saturated     share of pixels at the ends of the range, minus that of real images
-        mean_gap      mean minus that of real images
-        contrast      standard deviation over that of real images
+        cell_kid, cell_kid_error   kernel distance to real images as KID has it, on means of pixels instead of learned
+                      features, and its standard error: coarse, and cheap enough for every look
         """
         images = finite(images)
         features = cells(images)
@@ -52,17 +45,15 @@ class Reference:
         share, expected = counts / len(images), self.shares
         pooled = np.average([share, expected], axis=0, weights=[len(images), self.count])
         error = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-9) * (1 / len(images) + 1 / self.count))
-        mean, std = self.moments
+        standard = ((features - self.mean) / self.scale).clip(-100, 100)
+        cell_kid, cell_kid_error = kernel_distance(self.standard, standard, subset_size=None)
         return {
             "diversity": float(pair_distance(features) / max(self.distance, 1e-6)),
-            "duplicates": float(np.mean(neighbour_distances(features) < 0.1 * self.neighbour)),
             "ndb": float(np.mean(np.abs(share - expected) > 3 * error)),
             "empty_bins": float(expected[counts == 0].sum()),
-            "ms_ssim": similarity(to_uint8(images)) - self.similarity,
-            "checkerboard": max(checkerboard(self.some, to_uint8(images)).values()),
             "saturated": float(edge_share(images) - self.edges),
-            "mean_gap": float(images.mean() - mean),
-            "contrast": float(images.std() / max(std, 1e-6)),
+            "cell_kid": cell_kid,
+            "cell_kid_error": cell_kid_error,
         }
 
 
@@ -110,14 +101,6 @@ def finite(images: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
 
 
-def similarity(images: np.ndarray) -> float:
-    """The mean MS-SSIM of random pairs of uint8 images; large ones are reduced, for time."""
-    n, height, width, channels = images.shape
-    step = max(1, height // SIMILARITY_SIZE)
-    blocks = images.reshape(n, height // step, step, width // step, step, channels)
-    return pair_similarity(np.rint(blocks.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8))[0]
-
-
 def cells(images: np.ndarray) -> np.ndarray:
     """[N, H, W, C] -> float32 [N, CELLS * CELLS * C], means of pixels."""
     n, height, width, channels = images.shape
@@ -153,13 +136,6 @@ def pair_distance(features: np.ndarray) -> float:
     """The mean distance of two different images."""
     count = len(features)
     return float(distances(features).sum() / max(1, count * (count - 1)))
-
-
-def neighbour_distances(features: np.ndarray) -> np.ndarray:
-    """The distance of each image to its nearest other."""
-    if len(features) < 2:
-        return np.zeros(len(features))
-    return (distances(features) + np.diag(np.full(len(features), np.inf))).min(axis=1)
 
 
 def edge_share(images: np.ndarray) -> float:

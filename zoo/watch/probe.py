@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from zoo import backend, data, networks
@@ -28,7 +30,8 @@ class Probe:
         self.gan = gan
         self.parts = max(1, gan.recipe.data.resolution // AT_ONCE) ** 2
         latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
-        shown = _exactly(store.images, JUDGED, rng)
+        self.store, self.shown = store, _exactly(store.images, JUDGED, rng)
+        shown = self.shown
         real, labels = store.images[shown], self._labels(store.labels, shown)
         self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
         heldout, heldout_labels = real, labels
@@ -57,31 +60,35 @@ class Probe:
         """Signals after `step` steps, float by name. Of D, on JUDGED images of each kind, augmented as in training:
 
             probe_real, probe_fake, probe_heldout     mean logits
-            probe_real_accuracy, ..._fake_..., ..._heldout_...   where the loss has a decision
             probe_spread      standard deviation of the logits of real and fake images together
             separation        P(D(real) > D(fake)): 1/2 at chance, 1 when D tells all apart, below 1/2 when reversed
             memorised         P(D(train) > D(held-out)): 1/2 without overfitting
             r_v               Karras 2020, arXiv:2006.06676: 0 without overfitting, 1 when held-out images count as fake
-            slope, slope_penalty   mean norm of D's gradient between real and fake, and its distance (|.| - 1)^2
+            slope             mean norm of D's gradient between real and fake
             image_gradient    mean norm of the gradient of G's loss that reaches a sample, times the batch
-            real_low, real_high, fake_low, fake_high      extremes of what D is shown, before augmentation
+            real_low, real_high   extremes of the real images that D is shown, before augmentation
 
         of the weights, where [d, g]_ stands for either network:
 
             [d, g]_update     relative change of the weights in a step, since the measurement before
             [d, g]_direction  cosine of that change and the one before
-            [d, g]_sigma_first, [d, g]_sigma_max   largest singular values of the first kernel, and of all
             [d, g]_weights    root mean square of all kernels
+            ema_update        relative change of the average of G's weights in a step
+            statistics_update the same of what G keeps beside its weights: the moving statistics of normalisation
 
         and of SAMPLES samples: `movement`, their mean distance to the same latents' samples at the measurement before
         over that of real pairs, and what `looks.Reference.compare` and, with classes, `looks.Classes.compare` name.
+
+        `data_digest` is a checksum, six digits, of JUDGED training images as they are on the disk at this moment.
+
+        No rule reads probe_heldout, ndb and class_median, nor r_t, kid_raw and recall of the log: they are for people.
         """
         with np.errstate(all="ignore"):
             seen = self._seen()
             signals = self._judgement(seen) | self.reference.compare(seen["samples"])
             if self.classes:
                 signals |= self.classes.compare(seen["samples"], self.inputs[0]["label"].argmax(axis=-1))
-            signals |= self._weights(step, seen["samples"])
+            signals |= self._weights(step, seen["samples"]) | {"data_digest": self._digest()}
         return _floats(signals | (self.first if step == 0 else {}))
 
     def _seen(self) -> dict[str, np.ndarray]:
@@ -121,47 +128,39 @@ class Probe:
             "slopes": gradients[few],
             "image_gradients": gradients[differentiated:],
             "real_range": ops.stack([ops.min(plain), ops.max(plain)]),
-            "fake_range": ops.stack([ops.min(samples), ops.max(samples)]),
         }
 
     def _judgement(self, seen: dict) -> dict[str, float]:
-        decision = self.gan.decision
         kinds = ("real", "fake", "heldout") if self.has_heldout else ("real", "fake")
         logits = {kind: seen[kind][:, 0] for kind in kinds}
         means = {kind: values.mean() for kind, values in logits.items()}
         signals = {f"probe_{kind}": mean for kind, mean in means.items()}
-        if decision is not None:
-            signals |= {
-                f"probe_{kind}_accuracy": np.mean(values < decision if kind == "fake" else values > decision)
-                for kind, values in logits.items()
-            }
         signals["probe_spread"] = np.concatenate([logits["real"], logits["fake"]]).std()
         signals["separation"] = above(logits["real"], logits["fake"])
         if self.has_heldout:
             signals["memorised"] = above(logits["real"], logits["heldout"])
             gap = means["real"] - means["fake"]
             signals |= {"r_v": (means["real"] - means["heldout"]) / gap} if abs(gap) > 1e-6 else {}
-        slopes = _norms(seen["slopes"])
-        signals |= {"slope": slopes.mean(), "slope_penalty": np.mean((slopes - 1.0) ** 2)}
+        signals["slope"] = _norms(seen["slopes"]).mean()
         signals["image_gradient"] = _norms(seen["image_gradients"]).mean()
-        for kind in ("real", "fake"):
-            extremes = seen[f"{kind}_range"]
-            signals |= {f"{kind}_low": extremes.min(), f"{kind}_high": extremes.max()}
-        return signals
+        low, high = seen["real_range"].min(), seen["real_range"].max()
+        return signals | {"real_low": low, "real_high": high}
 
     def _weights(self, step: int, fake: np.ndarray) -> dict:
-        """Weights' movement and singular values, and how far the samples moved."""
+        """How large the weights are, how they moved, and how far the samples moved."""
         kernels = {
             player: [np.asarray(v, np.float32) for v in network.trainable_variables if len(v.shape) > 1]
             for player, network in (("d", self.gan.discriminator), ("g", self.gan.generator))
         }
         flat = {player: np.concatenate([kernel.ravel() for kernel in arrays]) for player, arrays in kernels.items()}
+        others = {
+            "ema": [v for v in self.gan.ema.variables if len(v.shape) > 1],
+            "statistics": [v for v in self.gan.generator.non_trainable_variables if "float" in v.dtype],
+        }
+        still = {name: np.concatenate([np.ravel(v) for v in values]) for name, values in others.items() if values}
         signals, moves = {}, {}
-        for player, arrays in kernels.items():
-            matrices = [array.reshape(-1, array.shape[-1]) for array in arrays]
-            signals[f"{player}_weights"] = np.sqrt(np.mean(flat[player] ** 2))
-            sigmas = [largest_singular_value(matrix) for matrix in matrices]
-            signals |= {f"{player}_sigma_first": sigmas[0], f"{player}_sigma_max": max(sigmas)}
+        for player, values in flat.items():
+            signals[f"{player}_weights"] = np.sqrt(np.mean(values**2))
         if self.before and step > self.before["step"]:
             for player, values in flat.items():
                 moves[player] = move = values - self.before["weights"][player]
@@ -170,28 +169,28 @@ class Probe:
                 old = self.before["moves"].get(player)
                 if old is not None and length * np.linalg.norm(old) > 0:
                     signals[f"{player}_direction"] = move @ old / (length * np.linalg.norm(old))
+            for name, values in still.items():
+                signals[f"{name}_update"] = _relative(values, self.before["still"][name]) / (step - self.before["step"])
             moved = np.linalg.norm(looks.cells(fake) - looks.cells(self.before["fake"]), axis=1).mean()
             signals["movement"] = moved / max(self.reference.distance, 1e-6)
-        self.before = {"step": step, "weights": flat, "moves": moves, "fake": fake}
+        self.before = {"step": step, "weights": flat, "moves": moves, "fake": fake, "still": still}
         return signals
+
+    def _digest(self) -> int:
+        return zlib.crc32(np.ascontiguousarray(self.store.images[self.shown])) % 10**6
 
     def _first_look(self, store: data.Store, rng: np.random.Generator) -> dict[str, float]:
         """Of the data, logged once:
 
         data_images      how many there are to train on
         data_distance    mean distance of pairs, in pixel units of the range [-1, 1]
-        data_duplicates  share of images that another one equals
         data_shift       ndb of the training images against the held-out ones: other classes, another range
-        data_low, data_high   extremes, in [-1, 1]
         """
         images = _scaled(self.many)
         features = looks.cells(images)
         signals = {
             "data_images": len(store.images),
             "data_distance": looks.pair_distance(features[:256]) / np.sqrt(features.shape[1]),
-            "data_duplicates": 1.0 - len({image.tobytes() for image in self.many}) / len(images),
-            "data_low": images.min(),
-            "data_high": images.max(),
         }
         if self.has_heldout:
             heldout = _scaled(np.asarray(store.heldout[_some(store.heldout, self.real_images, rng)]))
@@ -205,13 +204,9 @@ def above(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
 
-def largest_singular_value(matrix: np.ndarray, rounds: int = 8) -> float:
-    """By the power method, from a fixed start."""
-    v = np.random.default_rng(0).standard_normal(matrix.shape[1]).astype(np.float32)
-    for _ in range(rounds):
-        v /= max(np.linalg.norm(v), 1e-30)
-        v = matrix.T @ (matrix @ v)
-    return float(np.sqrt(np.linalg.norm(v)))
+def _relative(values: np.ndarray, before: np.ndarray) -> float:
+    """How far `values` moved, over their length."""
+    return float(np.linalg.norm(values - before) / max(np.linalg.norm(before), 1e-12))
 
 
 def _floats(signals: dict) -> dict[str, float]:

@@ -27,10 +27,15 @@ def remedy(finding: Finding, recipe: Recipe) -> Remedy:
 
 
 def cured(recipe: Recipe, findings: Iterable[Finding]) -> Recipe:
-    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides."""
+    """The recipe with the changes for all findings above the level "note"; the first finding to name a key decides.
+
+    Images that became worse change nothing where another finding says why.
+    """
     changes: dict[str, Any] = {}
+    findings = [finding for finding in findings if finding.level != "note"]
+    explained = any(finding.level == "stop" and finding.name != "declined" for finding in findings)
     for finding in findings:
-        if finding.level != "note":
+        if not (explained and finding.name == "declined"):
             new = remedy(finding, recipe).changes
             changes = _accepted(recipe, changes | {key: new[key] for key in new if key not in changes})
     return recipe.replace(**changes)
@@ -124,7 +129,7 @@ CHANGES = {
         _momentum(recipe) | _decaying(recipe) | {"ema.half_life_images": _doubled(recipe.ema.half_life_images)}
     ),
     "past_best": _decaying,
-    "checkerboard": _spectral,
+    "declined": lambda recipe: _rates(recipe, d=0.5, g=0.5),
 }
 
 REASONS = {
@@ -230,9 +235,32 @@ REASONS = {
     "exploding": ("Gradients grow without bound. Lower the rates and smooth D."),
     "past_best": ("Quality has been better: take the best checkpoint. Decaying rates keep a run near its best."),
     "frozen_losses": ("The losses do not change any more at all: an update is disconnected, or a value is clipped."),
-    "checkerboard": (
-        "Samples have far more energy at the stride frequencies than real images: the pattern that strided "
-        "transposed convolutions leave (Odena 2016, distill.pub). Networks that resample by nearest "
-        "neighbours do not have it."
+    "data_changed": (
+        "Images that training reads are not what they were: the files were replaced, converted or damaged under way. "
+        "Put them back, and go on from the last healthy checkpoint."
+    ),
+    "penalty_gone": (
+        "The penalty on D's gradient is 0, though the recipe wants it: D can become as steep as it likes. Go on from "
+        "the last healthy checkpoint with the recipe as it is."
+    ),
+    "augmentation_gone": (
+        "ADA's probability has fallen to 0 faster than it can by itself: D learns the images by heart again. Go on "
+        "from the last healthy checkpoint with the recipe as it is."
+    ),
+    "weights_changed": (
+        "The weights have another size than a moment before, which no usual step does: a checkpoint was edited or "
+        "damaged, or rates were far too high. Go on from the last healthy checkpoint."
+    ),
+    "average_stopped": (
+        "The average that samples are drawn from does not follow the generator any more: what is trained from here on "
+        "is lost to it. Go on from the last healthy checkpoint."
+    ),
+    "statistics_stopped": (
+        "The mean and variance that normalisation uses to draw samples do not follow the generator any more. Go on "
+        "from the last healthy checkpoint, with layers that are trained as a whole."
+    ),
+    "declined": (
+        "The images are worse than they were. Where no other finding says why, go on from the last healthy checkpoint, "
+        "with smaller rates; if it happens again at the same place, look at the images that are read there."
     ),
 }

@@ -17,6 +17,7 @@ from zoo.recipe import toml
 from zoo.watch.diagnosis import Diagnosis
 from zoo.watch.findings import Finding
 from zoo.watch.remedies import remedy
+from zoo.watch.story import compared, story, usual
 
 PANELS = 6  # findings whose signals are drawn
 LARGEST_SHEET = 10**7  # bytes of a picture of samples
@@ -32,7 +33,8 @@ def markdown(diagnosis: Diagnosis) -> str:
 
 def page(diagnosis: Diagnosis) -> str:
     """The report as HTML that needs no other file."""
-    drawn = any(_points(diagnosis, finding.rule.signal) for finding in diagnosis.findings)
+    signals = {compared(finding.rule.signal, diagnosis.entries) for finding in diagnosis.findings}
+    drawn = any(_points(diagnosis, signal) for signal in signals)
     pictures = {"curves": evidence(diagnosis) if drawn else None, "samples": _samples(diagnosis)}
     return TEMPLATES.get_template("report.html.j2").render(_content(diagnosis) | pictures) + "\n"
 
@@ -40,6 +42,7 @@ def page(diagnosis: Diagnosis) -> str:
 def _content(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "title": f"{diagnosis.recipe.name}: {diagnosis.verdict}",
+        "story": story(diagnosis),
         "findings": [
             {
                 "level": finding.level,
@@ -63,11 +66,19 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
     return [
         *([f"Which: {named}."] if named else []),
         f"When: first seen at step {finding.first_step:,}, established at step {finding.step:,}. {end}",
-        f"Evidence: {rule.signal} was {finding.value:.4g}; the threshold is {rule.side} {rule.threshold:g}, "
+        f"Evidence: {_measured(finding)}; the threshold is {rule.side} {rule.threshold:g}, "
         f"{rule.entries} time{'s' * (rule.entries > 1)} in a row ({rule.source}).",
         f"Confidence: {rule.confidence:.0%}.",
         f"Remedy: {cure.reason}{changed}",
     ]
+
+
+def _measured(finding: Finding) -> str:
+    signal, value = finding.rule.signal, f"{finding.value:.4g}"
+    if signal == "decline":
+        return f"KID, or the coarse KID of every look, was {value} deviations above its own healthy past"
+    name = signal.removesuffix("_change")
+    return f"{name} was {value}" + (" deviations from its own healthy past" if name != signal else "")
 
 
 def _class_name(diagnosis: Diagnosis, label: int) -> str:
@@ -75,18 +86,28 @@ def _class_name(diagnosis: Diagnosis, label: int) -> str:
 
 
 def evidence(diagnosis: Diagnosis) -> bytes:
-    """PNG curves of the findings' signals, with thresholds and the steps at which they were passed."""
+    """PNG curves of the findings' signals, each marked where it was last healthy, with its threshold; or with its usual
+    value before, where it is compared with its own past."""
     shown: dict[str, Finding] = {}
     for finding in diagnosis.findings:
-        if _points(diagnosis, finding.rule.signal):
-            shown.setdefault(finding.rule.signal, finding)
+        signal = compared(finding.rule.signal, diagnosis.entries)
+        if _points(diagnosis, signal):
+            shown.setdefault(signal, finding)
     shown = dict(list(shown.items())[:PANELS])
     figure = plotting.figure(figsize=(8, 2.2 * len(shown)), layout="constrained")
     for axes, (signal, finding) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
         steps, values = zip(*_points(diagnosis, signal), strict=True)
         axes.plot(steps, values, linewidth=1, marker="." if len(steps) == 1 else "")
-        axes.axhline(finding.rule.threshold, color="k", linestyle="--", linewidth=1)
+        limit = finding.rule.threshold
+        if signal != finding.rule.signal:
+            limit = usual(signal, [entry for entry in diagnosis.entries if entry["step"] < finding.first_step])
+        if limit is not None:
+            axes.axhline(limit, color="k", linestyle="--", linewidth=1)
         axes.axvline(finding.first_step, color="r", linewidth=1)
+        if finding.first_step > steps[0] and finding.level != "note":
+            axes.annotate(
+                "healthy until here ", (finding.first_step, 0.9), xycoords=("data", "axes fraction"), ha="right"
+            )
         if min(values) > 0 and max(values) > 100 * min(values):
             axes.set_yscale("log")
         axes.set_title(f"{signal}: {finding.name} from step {finding.first_step:,}", fontsize=9, loc="left")

@@ -2,95 +2,103 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from typing import Any
 
 from zoo.recipe import Recipe, largest
+from zoo.watch.past import Extremes, Past
 
 Entry = dict[str, Any]
 
 
 def derive(entries: list[Entry], recipe: Recipe) -> list[Entry]:
-    """The numbers of the entries that have a step, oldest first, and further signals where theirs are there:
+    """The numbers of the entries that have a step, oldest first, and further signals where theirs are there.
+
+    Where the steps go back, after a resume or a rollback, what was logged beyond is left out: the run has forgotten it.
 
     non_finite       1 when a signal is not a finite number, or training stopped for that
     data_range       how far the real images leave [-1, 1] before augmentation
-    data_extent      the difference of their extremes
     d_step, g_step   root mean square movement of a weight in an update
     step_ratio       d_step over g_step, over the ratio of the recipe's rates as far as that is within 1/4 to 4
-    gap              E[D(real)] - E[D(fake)] in D's own update; probe_gap on the probe
-    statistics_gap   how differently D separates in its update and on the probe: |gap - probe_gap| over the larger
+    gap              E[D(real)] - E[D(fake)] in D's own update
+    statistics_gap   how differently D separates there and on the probe: the difference of the gaps over the larger
     gradient_fall    image_gradient over its largest value so far
     gradient_rise    d_gradient over the median of the run so far
-    kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 standard errors
+    kid_rise         KID (or the distance of older logs) over its smallest value so far; 1 within 3 errors of both
     last_kid_rise    the same of the latest entry that had one
-    epochs           how often the run has shown each image
     beta_1           the larger of the recipe's
     loss_change      the larger change of the two losses since the entry before
+    direction        d_direction or g_direction, the smaller: near 1 when momentum carries both on
+    data_changes     1 when images on the disk are not those of the first look
+    penalty_gone     1 when the penalty is 0 and was not, though the recipe wants one to the end
+    augmentation_gone   1 when ADA's p is 0 sooner than its speed allows
+    <name>_change, worse, decline, good_step, weights_jump   how far signals are from the run's past, see `past.Past`
     """
-    derived, past = [], _Past()
-    rates = largest(recipe.optimizer.d.learning_rate) / largest(recipe.optimizer.g.learning_rate)
-    expected = min(max(rates, 0.25), 4.0)
-    for entry in entries:
-        if type(entry.get("step")) is not int:
-            continue
-        broken = "non_finite" in entry
+    history = History(recipe)
+    for entry in onward(entries):
+        history.add(entry)
+    return history.entries
+
+
+class History:
+    """`derive`, line by line.
+
+    Attributes:
+        entries: with their further signals, oldest first.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.entries = recipe, []
+        self.extremes, self.past = Extremes(recipe), Past(recipe)
+        rates = largest(recipe.optimizer.d.learning_rate) / largest(recipe.optimizer.g.learning_rate)
+        self.ratio = min(max(rates, 0.25), 4.0)  # of the players' steps, as far as it is expected
+
+    def add(self, entry: Entry) -> None:
+        """Takes in an entry whose step is not before that of the last one."""
+        recipe, broken = self.recipe, "non_finite" in entry
         entry = {name: value for name, value in entry.items() if type(value) in (int, float)}
         entry["non_finite"] = float(broken or not all(map(math.isfinite, entry.values())))
-        if {"real_low", "real_high"} <= entry.keys():
-            entry["data_range"] = max(-1.0 - entry["real_low"], entry["real_high"] - 1.0)
-            entry["data_extent"] = entry["real_high"] - entry["real_low"]
-        for player in ("d", "g"):
-            if {f"{player}_update", f"{player}_weights"} <= entry.keys():
-                updates = getattr(recipe.schedule, f"{player}_steps")
-                entry[f"{player}_step"] = entry[f"{player}_update"] * entry[f"{player}_weights"] / updates
-        if {"d_step", "g_step"} <= entry.keys():
-            entry["step_ratio"] = entry["d_step"] / max(entry["g_step"], 1e-12) / expected
-        if {"d_real", "d_fake", "probe_real", "probe_fake"} <= entry.keys():
-            gap, probe = entry["d_real"] - entry["d_fake"], entry["probe_real"] - entry["probe_fake"]
-            entry |= {
-                "gap": gap,
-                "probe_gap": probe,
-                "statistics_gap": abs(gap - probe) / max(abs(gap), abs(probe), 1e-6),
-            }
-        if "data_images" in entry:
-            past.images = entry["data_images"]
-        if past.images and "images" in entry:
-            entry["epochs"] = entry["images"] / past.images
         entry["beta_1"] = max(recipe.optimizer.d.beta_1, recipe.optimizer.g.beta_1)
-        past.compare(entry)
-        derived.append(entry)
-    return derived
+        entry |= _range(entry) | _steps(entry, recipe, self.ratio) | _gaps(entry)
+        self.extremes.compare(entry)
+        self.entries.append(entry | self.past.change(entry))
 
 
-class _Past:
-    """What the signals were before."""
+def _range(entry: Entry) -> Entry:
+    if not {"real_low", "real_high"} <= entry.keys():
+        return {}
+    low, high = entry["real_low"], entry["real_high"]
+    return {"data_range": max(-1.0 - low, high - 1.0)}
 
-    def __init__(self) -> None:
-        self.images = 0.0
-        self.largest_gradient, self.smallest_kid = 0.0, math.inf
-        self.kid_rise: float | None = None
-        self.gradients: list[float] = []
-        self.losses: tuple[float, float] | None = None
 
-    def compare(self, entry: Entry) -> None:
-        if "image_gradient" in entry:
-            self.largest_gradient = max(self.largest_gradient, entry["image_gradient"])
-            entry["gradient_fall"] = entry["image_gradient"] / max(self.largest_gradient, 1e-30)
-        if "d_gradient" in entry:
-            bisect.insort(self.gradients, entry["d_gradient"])
-            entry["gradient_rise"] = entry["d_gradient"] / max(self.gradients[len(self.gradients) // 2], 1e-30)
-        if {"d_loss", "g_loss"} <= entry.keys():
-            losses = entry["d_loss"], entry["g_loss"]
-            if self.losses:
-                entry["loss_change"] = max(abs(a - b) for a, b in zip(losses, self.losses, strict=True))
-            self.losses = losses
-        kid = entry.get("kid", entry.get("distance"))
-        if kid is not None:
-            self.smallest_kid = min(self.smallest_kid, kid)
-            noise = 3.0 * entry.get("kid_error", 0.0)
-            rise = kid / max(self.smallest_kid, 1e-6) if kid > self.smallest_kid + noise else 1.0
-            entry["kid_rise"] = self.kid_rise = rise
-        if self.kid_rise is not None:
-            entry["last_kid_rise"] = self.kid_rise
+def _steps(entry: Entry, recipe: Recipe, expected: float) -> Entry:
+    steps = {
+        f"{player}_step": entry[f"{player}_update"]
+        * entry[f"{player}_weights"]
+        / getattr(recipe.schedule, f"{player}_steps")
+        for player in ("d", "g")
+        if {f"{player}_update", f"{player}_weights"} <= entry.keys()
+    }
+    if len(steps) == 2:
+        steps["step_ratio"] = steps["d_step"] / max(steps["g_step"], 1e-12) / expected
+    if {"d_direction", "g_direction"} <= entry.keys():
+        steps["direction"] = min(entry["d_direction"], entry["g_direction"])
+    return steps
+
+
+def _gaps(entry: Entry) -> Entry:
+    if not {"d_real", "d_fake", "probe_real", "probe_fake"} <= entry.keys():
+        return {}
+    gap, probe = entry["d_real"] - entry["d_fake"], entry["probe_real"] - entry["probe_fake"]
+    return {"gap": gap, "statistics_gap": abs(gap - probe) / max(abs(gap), abs(probe), 1e-6)}
+
+
+def onward(entries: list[Entry]) -> list[Entry]:
+    """The entries that have a step, without those that a later one has gone back behind."""
+    kept: list[Entry] = []
+    for entry in entries:
+        if type(entry.get("step")) is int:
+            while kept and kept[-1]["step"] > entry["step"]:
+                kept.pop()
+            kept.append(entry)
+    return kept

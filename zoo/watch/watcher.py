@@ -9,8 +9,8 @@ from zoo.files.errors import ZooError
 from zoo.step.gan import GAN
 from zoo.watch.findings import Finding
 from zoo.watch.probe import Probe
-from zoo.watch.rules import find
-from zoo.watch.signals import Entry
+from zoo.watch.rules import found
+from zoo.watch.signals import Entry, History, onward
 
 SHARE = 0.05  # of the time of training that the probe may take, its compilation aside
 
@@ -28,7 +28,9 @@ class Watcher:
     """Measures signals as often as SHARE allows, and finds what they amount to."""
 
     def __init__(self, gan: GAN, store: Store, entries: list[Entry]) -> None:
-        self.recipe, self.entries = gan.recipe, entries
+        self.recipe, self.history = gan.recipe, History(gan.recipe)
+        for entry in onward(entries):
+            self.history.add(entry)
         self.probe = Probe(gan, store)
         self.findings: list[Finding] = []
         self.start, self.spent = None, 0.0
@@ -51,8 +53,10 @@ class Watcher:
 
     def look(self, entry: Entry) -> list[Finding]:
         """Takes in the next line of the log; returns the findings that last."""
-        self.entries.append(entry)
-        self.findings = [finding for finding in find(self.entries, self.recipe) if finding.lasting]
+        before = time.monotonic()
+        self.history.add(entry)
+        self.findings = [finding for finding in found(self.history.entries, self.recipe) if finding.lasting]
+        self.spent += time.monotonic() - before
         return self.findings
 
     @property
