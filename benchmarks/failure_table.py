@@ -33,7 +33,7 @@ CAUSES = {
     "zero_weights": ("dead_start",),
     "huge_weights": ("huge_start", "exploding"),
     "overflow": ("non_finite",),
-    "momentum": ("momentum", "oscillation"),
+    "momentum": ("momentum", "carried_on", "oscillation"),
     "no_penalty": ("not_lipschitz", "exploding"),
 }
 

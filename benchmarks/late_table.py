@@ -24,7 +24,7 @@ CAUSES = {
     "d_rate_0.01": ("d_weak",),
     "d_stopped": ("d_frozen", "d_weak"),
     "g_stopped": ("g_frozen",),
-    "beta_0.99": ("momentum", "oscillation"),
+    "beta_0.99": ("carried_on", "momentum", "oscillation"),
     "overflow": ("non_finite",),
     "weights_x10": ("weights_changed",),
     "g_weights_x3": ("weights_changed",),

@@ -87,7 +87,7 @@ def test_noise_alone_is_no_failure():
             RECIPE,
             {"g_weights": 0.006, "g_update": lambda step: 0.16 if step == BREAK + 25 else 0.06},
         ),
-        ("momentum", RECIPE, {"d_direction": 0.99, "g_direction": 0.98}),
+        ("carried_on", RECIPE, {"d_direction": 0.99, "g_direction": 0.98}),
         ("data_changed", RECIPE, {"data_digest": 1.0}),
         ("penalty_gone", PENALISED, {"penalty": 0.0}),
         ("augmentation_gone", ADA, {"ada_p": 0.0}),

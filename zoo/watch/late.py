@@ -30,7 +30,7 @@ COMPARING = (
     ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 9.3, 0.6),
     ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.75),
     ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.75),
-    ("momentum", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.75),
+    ("carried_on", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.75),
 )
 ALSO = {"d_weak": conditions.worse_and_d_moves, "swapped": conditions.worse_and_so_trained}
 

@@ -118,6 +118,7 @@ CHANGES = {
     "g_too_fast": lambda recipe: _rates(recipe, g=0.25),
     "not_lipschitz": _lipschitz,
     "momentum": _momentum,
+    "carried_on": _momentum,
     "d_wins": lambda recipe: _rates(recipe, d=0.25) | _lipschitz(recipe),
     "d_chance": lambda recipe: _rates(recipe, d=2.0),
     "batch_statistics": _spectral,
@@ -194,6 +195,10 @@ REASONS = {
     "momentum": (
         "A first-moment decay above 0.9 makes the two players overshoot each other: Radford 2016 "
         "(arXiv:1511.06434) found 0.9 to oscillate and takes 0.5, later work 0."
+    ),
+    "carried_on": (
+        "Both players go on in the direction of their last updates, whatever the other does. Less momentum, beta_1 0.5 or 0, "
+        "lets them answer each other (Radford 2016, arXiv:1511.06434)."
     ),
     "d_weak": (
         "D moves far less than the generator, or tells real and fake hardly apart: what it teaches is out of "
