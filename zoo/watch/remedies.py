@@ -197,8 +197,8 @@ REASONS = {
         "(arXiv:1511.06434) found 0.9 to oscillate and takes 0.5, later work 0."
     ),
     "carried_on": (
-        "Both players go on in the direction of their last updates, whatever the other does. Less momentum (beta_1 of 0.5 "
-        "or 0) lets them answer each other (Radford 2016, arXiv:1511.06434)."
+        "Both players go on in the direction of their last updates, whatever the other does. Less momentum lets them "
+        "answer each other: a beta_1 of 0.5 or 0 (Radford 2016, arXiv:1511.06434)."
     ),
     "d_weak": (
         "D moves far less than the generator, or tells real and fake hardly apart: what it teaches is out of "
