@@ -125,6 +125,7 @@ def test_a_push_is_one_commit_of_the_checkpoint_its_card_and_keras_files(server,
     assert "license: cc-by-4.0\n" in repository.tree()["README.md"].decode()
 
 
+@pytest.mark.slow
 def test_a_space_is_the_page_of_the_commit(server, saved, tmp_path):
     gradio = pytest.importorskip("gradio")
     command("push", saved, "org/name", "--space", status=0)
@@ -759,6 +760,7 @@ def test_finetune_starts_from_an_address_and_remembers_its_commit(published, ima
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="Keras reads hf:// addresses with TensorFlow's gfile")
+@pytest.mark.slow
 def test_plain_keras_draws_the_same_images_in_a_process_without_zoo(server, saved, tmp_path):
     folders = {"org/dcgan": saved, "org/sngan": save(tmp_path, "sngan-cifar10")}
     latents = np.random.default_rng(0).standard_normal((8, 4), np.float32)

@@ -273,7 +273,7 @@ def test_a_corrupt_checkpoint_is_one_line(command, saved, here, tmp_path, images
 def test_only_debug_shows_the_traceback():
     plain, debug = process("show", "nothing"), process("--debug", "show", "nothing")
     assert plain.returncode == 1
-    assert re.fullmatch(r"Error: .* known: dcgan-64, .* Received: 'nothing'\n", plain.stderr)
+    assert re.fullmatch(r"Error: .* known: dcgan-256, .* Received: 'nothing'\n", plain.stderr)
     assert debug.returncode == 1
     assert debug.stderr.startswith("Traceback (most recent call last):\n")
     assert debug.stderr.rstrip().endswith("Received: 'nothing'")

@@ -124,7 +124,7 @@ def test_a_run_is_made_longer_and_its_folder_is_quoted(images, here):
     assert "seed: 0 -> 1: seed cannot change in the middle of a run" in refused.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_the_exit_status_tells_the_signal_and_the_run_is_saved(number, images, here):
     endless = settings(**{"schedule.images": 10_000_000, "log.checkpoint_every_images": 10_000_000})
     command = [

@@ -190,11 +190,15 @@ def test_the_linear_decay_ends_at_zero(small):
         ("dcgan-cifar10", {"augment.diffaugment": ["color", "translation", "cutout"]}),
         ("dcgan-cifar10", {"augment.ada": True}),
         ("dcgan-cifar10", {"schedule.g_steps": 2}),
-        ("sngan-cifar10", {"loss.r1": 1.0, "loss.r1_every_steps": 2}),
+        pytest.param("sngan-cifar10", {"loss.r1": 1.0, "loss.r1_every_steps": 2}, marks=pytest.mark.slow),
         ("sngan-cifar10", {"loss.gradient_penalty": 10.0}),
         ("dcgan-cifar10", {"precision": "mixed_bfloat16"}),
         ("wgan-gp-cifar10", {"precision": "mixed_bfloat16"}),
-        ("sngan-cifar10", {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0}),
+        pytest.param(
+            "sngan-cifar10",
+            {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "stylegan-lite-cifar10", {"precision": "mixed_bfloat16", "model.style_mixing": 0.9}, marks=pytest.mark.slow
         ),

@@ -84,6 +84,7 @@ def test_a_run_that_failed_before_its_first_step_may_be_tried_again_with_another
     assert checkpoint.open_checkpoint(run.latest()).info["images"] == 16
 
 
+@pytest.mark.slow
 def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_the_one_before(recipe, tmp_path, said):
     whole = zoo.train(recipe, tmp_path / "whole")
     run = zoo.train(recipe, tmp_path / "run")
@@ -190,11 +191,7 @@ def test_very_few_images_are_called_that(small, tmp_path, said):
     rng = np.random.default_rng(0)
     for count in (5, 120):
         np.savez(tmp_path / f"{count}.npz", images=rng.integers(0, 256, (count, 32, 32), np.uint8))
-        zoo.train(
-            small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / f"{count}.npz")}),
-            tmp_path / str(count),
-            seconds=0,
-        )
+        loop.prepared(small("dcgan-fashion-mnist", **{"data.source": str(tmp_path / f"{count}.npz")}), None)
     told = [line for line in said if "near copies" in line]
     assert len(told) == 1
     assert told[0].startswith("5 images to train on are very few")

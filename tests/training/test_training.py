@@ -130,7 +130,11 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     ("name", "changes"),
     [
         ("dcgan-fashion-mnist", {"schedule.wait_above": 0.0001}),
-        ("dcgan-fashion-mnist", {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128}),
+        pytest.param(
+            "dcgan-fashion-mnist",
+            {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128},
+            marks=pytest.mark.slow,
+        ),
         pytest.param("sngan-fashion-mnist", {"schedule.d_steps": 1}, marks=pytest.mark.slow),
         pytest.param("r3gan-fashion-mnist", {"loss.r1_every_steps": 3}, marks=pytest.mark.slow),
         pytest.param(

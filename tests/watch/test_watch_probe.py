@@ -50,7 +50,7 @@ def test_large_images_are_measured_in_parts_with_the_same_result(small, many, mo
     assert in_parts.measure(0) == pytest.approx(at_once, rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dcgan-fashion-mnist", "wgan-gp-fashion-mnist"])
+@pytest.mark.parametrize("name", ["dcgan-fashion-mnist", pytest.param("wgan-gp-fashion-mnist", marks=pytest.mark.slow)])
 def test_measuring_changes_nothing_and_repeats(small, many, name):
     gan = GAN(small(name, **{"data.source": many.source}))
     engine, probe = backend.Engine(gan), Probe(gan, many)
