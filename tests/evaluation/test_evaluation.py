@@ -207,6 +207,7 @@ def test_what_moves_which_score_through_the_extractor_that_ships():
     assert results_["one kind"].ms_ssim.generated > base.ms_ssim.generated
 
 
+@pytest.mark.slow
 def test_the_classifier_knows_its_classes(tmp_path, monkeypatch):
     """Bright squares in one of three corners: learned at once, kept on disk, and reported as shares."""
     rng = np.random.default_rng(0)

@@ -129,6 +129,7 @@ def test_an_exported_checkpoint_exports_to_the_same_weights(saved, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept")  # NumPy 2.4 of a TensorFlow variable
+@pytest.mark.slow
 def test_keras_files_load_without_zoo(saved, tmp_path):
     sources = {network: saved(network, network) for network in PLAIN}
     sources["sngan-3"] = saved("sngan", "sngan-3", classes=3)

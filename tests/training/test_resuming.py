@@ -95,6 +95,7 @@ def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_the_one_before(re
     assert_same_weights(whole, run)
 
 
+@pytest.mark.slow
 def test_damage_in_what_is_older_ends_no_save(recipe, tmp_path, said):
     run = zoo.train(recipe, tmp_path / "run")
     (run.checkpoint_path(8) / "recipe.toml").write_text("damaged")
