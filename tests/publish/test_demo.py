@@ -79,7 +79,10 @@ def address():
             pytest.fail("the page did not open")
         yield f"http://127.0.0.1:{port}/"
         server.send_signal(signal.SIGINT)
-        said, _ = server.communicate(timeout=30)
+        try:
+            said, _ = server.communicate(timeout=30)
+        finally:
+            server.kill()  # one that ignores the signal would be waited for without end
         assert "Traceback" not in said
 
 
