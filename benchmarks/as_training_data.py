@@ -176,11 +176,11 @@ class Known:
         return [values[seed] for seed in sorted(values, key=int)]
 
     def add(self, name: str, seed: int, value: float) -> None:
+        from zoo.files.atomic import replacing
+
         self.found["accuracies"].setdefault(name, {})[str(seed)] = value
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_suffix(".part")
-        temporary.write_text(json.dumps(self.found, indent=1), "utf-8")
-        temporary.replace(self.file)
+        with replacing(self.file) as new:
+            new.write_text(json.dumps(self.found, indent=1), "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ hinge. All runs of a cell share one compiled step; what breaks a run is done beh
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from pathlib import Path
@@ -259,6 +260,14 @@ def breakable(recipe, mixed: bool = False):
     return one
 
 
+def keep(file: Path, result: dict) -> None:
+    """Writes what a run gave, whole or not at all: a benchmark that was stopped makes the run again."""
+    from zoo.files.atomic import replacing
+
+    with replacing(file) as new:
+        new.write_text(json.dumps(result))
+
+
 class Bench:
     """One cell: its compiled step and probe, used for run after run."""
 
@@ -289,9 +298,13 @@ class Bench:
             average.assign(np.asarray(variable))
         for variable in (*gan.optimizer.variables, gan.step, gan.sign_sum, gan.r_t, gan.ada_p, gan.r1):
             variable.assign(np.zeros(variable.shape))
-        for variable in gan.knobs.values():
+        self.mend(recipe)
+
+    def mend(self, recipe) -> None:
+        """Every knob at 0, and the recipe's momentum."""
+        for variable in self.gan.knobs.values():
             variable.assign(0.0)
-        gan.momentum.assign(recipe.optimizer.d.beta_1)
+        self.gan.momentum.assign(recipe.optimizer.d.beta_1)
 
     @property
     def variables(self) -> list:

@@ -11,7 +11,6 @@ seconds. `late_failures.py` is for what begins in the middle.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
@@ -164,8 +163,7 @@ def run_all(out: Path, data_dir: str | None, rounds: int, only: list[str]) -> No
         if key not in benches:
             benches[key] = bench.Bench(recipe_for(run), key[1])
         result = execute(benches[key], run, data[run["kind"]])
-        file.with_suffix(".part").write_text(json.dumps(result))
-        file.with_suffix(".part").rename(file)
+        bench.keep(file, result)
         last = result["entries"][-1]
         print(
             f"{name(run):45} {time.monotonic() - start:6.1f} s, {time.process_time() - used:5.1f} s of processor, "

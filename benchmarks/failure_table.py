@@ -40,7 +40,7 @@ CAUSES = {
 
 def load(folder: Path) -> list[dict]:
     runs = []
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder.glob("[!.]*.json")):
         run = json.loads(file.read_text())
         run["recipe"] = recipes.from_dict(run["recipe"])
         runs.append(run)

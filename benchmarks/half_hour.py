@@ -23,10 +23,11 @@ from pathlib import Path
 import mobilenet_v2
 from judges import COLUMNS, columns, load
 
-import zoo
 from zoo import data
+from zoo.checkpoints.run import Run
 from zoo.evaluation.measurement import Measurement, Reference
 from zoo.files import plotting
+from zoo.files.atomic import replacing
 
 SAMPLES = 2_000
 
@@ -66,18 +67,21 @@ def compete(name: str, first: list[str], options: argparse.Namespace) -> None:
             subprocess.run([sys.executable, "-m", "zoo.cli", *words, *more], check=True)
             entry = {"name": name, "minutes": minutes, **scores(run, options.data)}
             content = "".join(json.dumps(each) + "\n" for each in [*known, entry])
-            (options.out / "results.jsonl").write_text(content, encoding="utf-8")
+            with replacing(options.out / "results.jsonl") as new:
+                new.write_text(content, encoding="utf-8")
         before = minutes
 
 
 def scores(run: Path, source: str) -> dict[str, float]:
     """How many images the run was shown, and the judge's scores of its best checkpoint."""
-    recipe, judge = zoo.load_generator(run).recipe, mobilenet_v2.load()
+    trained, judge = Run(run), mobilenet_v2.load()
+    recipe = trained.recipe
     store = data.prepare(source, resolution=recipe.data.resolution, channels=recipe.data.channels, fit=recipe.data.fit)
     reference = Reference.of_store(store, source, recipe.data.fit, SAMPLES, SAMPLES)
     measurement = Measurement.take(load(str(run), seed=0), reference, [judge])
-    shown = zoo.load_generator(run, checkpoint="latest").info["images"]
-    return {"images": shown} | dict(zip(COLUMNS, columns(judge, measurement.scores(judge)[0]), strict=True))
+    return {"images": trained.entries()[-1]["images"]} | dict(
+        zip(COLUMNS, columns(judge, measurement.scores(judge)[0]), strict=True)
+    )
 
 
 def results(out: Path) -> list[dict]:

@@ -13,7 +13,6 @@ averaged generator's samples, logged beside what the watcher may see. Six cells,
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -295,8 +294,7 @@ def run_all(out: Path, data_dir: str | None, pairs: int) -> None:
             kept = {f"{step}_{i}": a for step, state in notebook.states.items() for i, a in enumerate(state)}
             np.savez(out / "states" / f"{run['n']:03d}-{name}.npz", **kept)
         result = {**run, "recipe": one.gan.recipe.to_dict(), "healthy": healthy.entries, "broken": broken.entries}
-        file.with_suffix(".part").write_text(json.dumps(result))
-        file.with_suffix(".part").rename(file)
+        bench.keep(file, result)
         shown = [
             next((f"{e['truth']:.3f}" for e in reversed(n.entries) if "truth" in e), "-") for n in (healthy, broken)
         ]

@@ -54,7 +54,7 @@ def run_all(out: Path, data_dir: str | None) -> None:
         one = benches[pair["cell"]] = benches.get(pair["cell"]) or bench.Bench(late.recipe_for(pair))
         one.reset(pair["recipe"].replace(watch="rollback"))
         result = rolled_back(one, pair, data, stops, out / "states")
-        file.write_text(json.dumps(result))
+        bench.keep(file, result)
         print(pair["n"], pair["cell"], pair["kind"], pair["failure"], result["steps"], result["within"], flush=True)
 
 
@@ -73,9 +73,7 @@ def rolled_back(one: bench.Bench, pair: dict, data: dict, stops: list, states: P
             break
         steps.append(step)
         one.restore(state(states, pair, step))
-        for variable in one.gan.knobs.values():
-            variable.assign(0.0)
-        one.gan.momentum.assign(pair["recipe"].optimizer.d.beta_1)
+        one.mend(pair["recipe"])
         notebook = Watched(one, one.probe(store), here["quality"], here["latents"](one.gan), pair)
         notebook.start([entry for entry in entries if entry["step"] <= step])
         notebook.factors = (0.5 ** len(steps), 0.5 ** len(steps))

@@ -31,8 +31,7 @@ class Probe:
         self.parts = max(1, gan.recipe.data.resolution // AT_ONCE) ** 2
         latents = inputs.draw_training(gan.generator, (SAMPLES,), rng)
         self.store, self.shown = store, _exactly(store.images, JUDGED, rng)
-        shown = self.shown
-        real, labels = store.images[shown], self._labels(store.labels, shown)
+        real, labels = store.images[self.shown], self._labels(store.labels, self.shown)
         self.has_heldout = len(store.heldout) >= HELDOUT_IMAGES
         heldout, heldout_labels = real, labels
         if self.has_heldout:
