@@ -44,7 +44,8 @@ def run_all(out: Path, data_dir: str | None) -> None:
     bench.with_small_critics()
     (out / "rollback").mkdir(exist_ok=True)
     data, benches = late.prepared(data_dir), {}
-    for pair in sorted(table.load(out), key=lambda pair: (-pair["half"], pair["cell"])):  # what is reported first
+    pairs = [pair for pair in table.load(out) if pair["cell"] in late.CELLS]
+    for pair in sorted(pairs, key=lambda pair: (-pair["half"], pair["cell"])):  # what is reported first
         file = out / "rollback" / f"{pair['n']:03d}.json"
         stops = [
             finding for finding in table.alarms(pair["broken"], pair["recipe"], pair["at"]) if finding.level == "stop"
@@ -62,9 +63,7 @@ def rolled_back(one: bench.Bench, pair: dict, data: dict, stops: list, states: P
     """{"steps": of the checkpoints that it went back to, "within": whether it ends within the twin's error}."""
     failing, here = stops, data[pair["kind"]]
     store, entries, steps = here["store"], pair["broken"], []
-    if pair["cell"] in late.CLASSES:
-        store = here["labelled"]
-    if pair["failure"] in (*late.DATA, late.ONE_CLASS):
+    if pair["failure"] in late.DATA:
         store = late.with_images(store, pair, data)
     while failing and len(steps) < ROLLBACKS:
         begun, established = min(finding.first_step for finding in failing), min(finding.step for finding in failing)
@@ -124,7 +123,7 @@ def report(out: Path, half: int = 1) -> str:
     fell = {n: pair for n, pair in pairs.items() if pair["visible"] is not None}
     results = {n: json.loads(f.read_text()) for n in fell if (f := out / "rollback" / f"{n:03d}.json").exists()}
     within = {n for n, result in results.items() if result["within"]}
-    of_process = {n for n, pair in fell.items() if pair["failure"] not in (*late.DATA, late.ONE_CLASS)}
+    of_process = {n for n, pair in fell.items() if pair["failure"] not in late.DATA}
     left = ", ".join(f"{fell[n]['failure']} of {fell[n]['cell']}" for n in sorted(of_process & fell.keys() - within))
     return (
         f"{len(fell)} runs whose quality fell: {len(results)} were rolled back, and {len(within)} ended within the "

@@ -43,6 +43,7 @@ CAUSES = {
     "one_kind": ("data_changed",),
     "other_kind": ("data_changed",),
     "one_image_of_class_3": ("data_changed", "class_collapse"),
+    "64_images": ("few_images", "memorised"),
 }
 ERRORS = 3.0  # standard errors by which quality must be worse
 PAST = 20  # looks before the break that are the run's own past
@@ -72,9 +73,10 @@ def bounds(pair: dict, steps: np.ndarray, errors: np.ndarray) -> np.ndarray:
     twin_steps, twin, twin_errors = quality(pair["healthy"])
     past = (twin_steps <= pair["at"]) & (twin_steps > pair["at"] - PAST * 8)
     after = twin_steps > pair["at"]
-    noise = np.hypot(spread(twin[past]), spread(twin[after]))
+    before = twin[past] if past.any() else np.zeros(1)  # a run that is broken from its start has no past
+    noise = np.hypot(spread(before), spread(twin[after]))
     other, other_errors = (np.interp(steps, twin_steps, values) for values in (twin, twin_errors))
-    worst = np.maximum(other, np.median(twin[past]))
+    worst = np.maximum(other, np.median(before))
     return worst + ERRORS * np.sqrt(errors**2 + noise**2 + other_errors**2)
 
 
@@ -119,7 +121,7 @@ def judged(pair: dict) -> dict:
     }
 
 
-def report(folder: Path, half: int = 1) -> str:
+def report(folder: Path, half: int | str = 1) -> str:
     """The tables, in Markdown, of the pairs of one half."""
     pairs = [judged(pair) for pair in load(folder) if pair["half"] == half]
     rows = [_row(name, [pair for pair in pairs if pair["failure"] == name]) for name in CAUSES]
