@@ -81,7 +81,7 @@ def test_the_space_that_is_shown_can_be_changed_and_given_back(tmp_path):
     shown = ganzoo("search", "quick-64", "--show-space", "--for", "6h")
     assert shown.exit_code == 0, shown.output
     table = tomllib.loads(shown.stdout)["search"]
-    assert table["model.g_channels"] == {"choices": [8, 12, 16, 24]}
+    assert table["model.g_channels"] == {"choices": [10, 15, 20, 30]}
     assert table["optimizer.g.learning_rate"] == {"low": 0.001, "high": 0.025, "log": True}
     (tmp_path / "mine.toml").write_text(shown.stdout)
     again = ganzoo("search", "quick-64", "--show-space", "--space", tmp_path / "mine.toml")

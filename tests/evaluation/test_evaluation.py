@@ -52,14 +52,17 @@ def squares(count, seed=0, size=32):
 @pytest.fixture
 def saved(small, images, tmp_path):
     """A checkpoint of an untrained DCGAN, with a training state, whose recipe names the squares as its data."""
-    recipe = small("dcgan-fashion-mnist", **{"data.source": images})
+    return untrained(small("dcgan-fashion-mnist", **{"data.source": images}), tmp_path / "saved")
+
+
+def untrained(recipe, folder):
     generator, discriminator = build(recipe)
     arrays = {
         file: {v.path: np.asarray(v).copy() for v in network.variables}
         for file, network in (("generator", generator), ("discriminator", discriminator))
     }
     arrays["training"] = {f"generator/{name}": np.zeros_like(array) for name, array in arrays["generator"].items()}
-    return checkpoint.save(tmp_path / "saved", recipe, arrays, {"name": "squares", "images": 0})
+    return checkpoint.save(folder, recipe, arrays, {"name": "squares", "images": 0})
 
 
 def score(result, name):
@@ -120,6 +123,22 @@ def test_raw_weights_are_others_than_the_average(saved):
     assert raw.generated.weights == "raw"
     with pytest.raises(ValueError, match='weights are "ema", or in the checkpoint of a run "raw"'):
         zoo.load_generator("dcgan-fashion-mnist", weights="raw")
+
+
+def test_a_judge_that_taught_the_discriminator_is_no_evidence(small, images, tmp_path):
+    teacher, judge = Projection(), Projection()
+    teacher.name = "efficientnet-lite0"
+    pupil = untrained(small("projected-gan-fashion-mnist", **{"data.source": images}), tmp_path / "pupil")
+    other = untrained(small("dcgan-fashion-mnist", **{"data.source": images}), tmp_path / "other")
+
+    def said(model, extractor):
+        return [w for w in zoo.evaluate(model, images=40, extractor=extractor).warnings if "taught" in w]
+
+    assert said(pupil, [judge, teacher]) == [
+        "efficientnet-lite0 taught this model's discriminator, so that its scores are better than the images: compare "
+        "models by another extractor"
+    ]
+    assert said(pupil, judge) == said(other, teacher) == []
 
 
 def test_a_generator_tells_its_own_weights(saved):

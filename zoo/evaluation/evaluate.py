@@ -98,6 +98,7 @@ def evaluation(measurement: Measurement) -> Evaluation:
     """The scores of what was drawn, beside those of the other real images."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        _say_who_taught(measurement)
         parts = [_part(measurement, judge) for judge in measurement.judges]
         similarity = _similarity(measurement)
     said = sorted({str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)})
@@ -111,6 +112,19 @@ def evaluation(measurement: Measurement) -> Evaluation:
         warnings=said,
         versions=_versions(),
     )
+
+
+def _say_who_taught(measurement: Measurement) -> None:
+    """A judge whose features the discriminator looked at is no evidence."""
+    recipe = measurement.subject.recipe
+    teacher = recipe.model.facts.teacher if recipe else ""
+    if any(judge.name == teacher for judge in measurement.judges):
+        warnings.warn(
+            f"{teacher} taught this model's discriminator, so that its scores are better than the images: compare "
+            "models by another extractor",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _judges(wanted, subject: Subject, reference: Reference) -> list[Extractor]:

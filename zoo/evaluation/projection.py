@@ -23,10 +23,9 @@ import numpy as np
 from zoo import backend, networks
 from zoo.checkpoints.generator import Generator, load_generator
 from zoo.data import read_picture
-from zoo.evaluation.metrics.extractors import efficientnet_lite0
 from zoo.evaluation.metrics.extractors.resize import half_pixel, resize
 from zoo.files.errors import ZooError
-from zoo.networks.parts import inputs
+from zoo.networks.parts import efficientnet_lite0, inputs
 from zoo.networks.parts.lazy import ops
 
 POOL = 1024  # random images, from which the starts are chosen

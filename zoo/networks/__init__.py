@@ -3,7 +3,7 @@
 A generator is a functional Keras model. Its inputs are named, and `parts/inputs.py` says how each is drawn: `z`
 [N, latent_dim] for every network, others for some; one with classes takes a `label`, one-hot [N, K]. Its output is
 float32 [N, H, W, C] in [-1, 1]; a linear one may leave that range a little. A discriminator maps such images, and with
-classes the same labels, to float32 logits [N, 1].
+classes the same labels, to float32 logits [N, M]: one, or one for each of the places that it judges.
 
 A file in this folder is a network: nothing else lists them.
 """
@@ -98,7 +98,7 @@ def generate(generator: keras.Model, inputs: dict, training: bool = False):
 
 
 def discriminate(discriminator: keras.Model, images, inputs: dict, training: bool = False):
-    """Logits [N, 1] of images [N, H, W, C]; `inputs` holds what else the discriminator takes, a label for instance."""
+    """Logits [N, M] of images [N, H, W, C]; `inputs` holds what else the discriminator takes, a label for instance."""
     given = [images if tensor.name == "image" else inputs[tensor.name] for tensor in discriminator.inputs]
     return discriminator(given if len(given) > 1 else images, training=training)
 

@@ -53,7 +53,7 @@ class GAN(keras.Model):
         self.r_t = self._state("r_t")
         self.ada_p = self._state("ada_p")
         self.r1 = self._state("r1")  # R1 and R2 when they were last taken
-        with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel")]
+        with_kernel = [layer for layer in self.discriminator.layers if hasattr(layer, "kernel") and layer.trainable]
         if recipe.schedule.freeze_d >= len(with_kernel):
             raise ZooError(
                 f"schedule.freeze_d must leave at least one of D's {len(with_kernel)} kernels to train. "

@@ -116,7 +116,7 @@ class Probe:
             """Both in one, and after all else: JAX forbids to read statistics that a differentiated function moved."""
             between, generated = images[few], images[differentiated:]
             shown, fake = gan.augmented(real[few], generated, uniforms[few])
-            return ops.sum(judge_few(between)) + differentiated * gan.loss.g(
+            return ops.sum(ops.mean(judge_few(between), axis=1)) + differentiated * gan.loss.g(
                 judge_few(shown) if gan.loss.g_sees_real else None, judge_few(fake)
             )
 
@@ -131,7 +131,7 @@ class Probe:
 
     def _judgement(self, seen: dict) -> dict[str, float]:
         kinds = ("real", "fake", "heldout") if self.has_heldout else ("real", "fake")
-        logits = {kind: seen[kind][:, 0] for kind in kinds}
+        logits = {kind: seen[kind].mean(axis=1) for kind in kinds}
         means = {kind: values.mean() for kind, values in logits.items()}
         signals = {f"probe_{kind}": mean for kind, mean in means.items()}
         signals["probe_spread"] = np.concatenate([logits["real"], logits["fake"]]).std()

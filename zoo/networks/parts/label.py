@@ -69,11 +69,19 @@ def modulated(x: Any, label: Any, name: str) -> Any:
 
 
 def projected(
-    logit: Any, features: Any, label: Any, initializer: Callable, *, scale: float = 1.0, dense: Any = None
+    logit: Any,
+    features: Any,
+    label: Any,
+    initializer: Callable,
+    *,
+    scale: float = 1.0,
+    dense: Any = None,
+    name: str = "",
 ) -> Any:
-    """logit [N, 1] + scale <E[label], features [N, C]>, in float32."""
+    """logit [N, 1 or more] + scale <E[label], features [N, C]>, in float32; `name` begins the names of the layers."""
     if label is None:
         return logit
-    rows = embedded(label, features.shape[-1], "projection", initializer, dense, dtype="float32")
-    product = layers.Dot(axes=1, dtype="float32", name="projection")([rows, features])
-    return plus(logit, layers.Rescaling(scale, dtype="float32", name="projection_scaled")(product), "logit")
+    rows = embedded(label, features.shape[-1], f"{name}projection", initializer, dense, dtype="float32")
+    product = layers.Dot(axes=1, dtype="float32", name=f"{name}projection")([rows, features])
+    product = layers.Rescaling(scale, dtype="float32", name=f"{name}projection_scaled")(product)
+    return plus(logit, product, f"{name}logit")

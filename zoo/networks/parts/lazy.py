@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from keras import layers, ops
 
     from zoo import backend
+    from zoo.networks.parts import features, style
     from zoo.networks.parts import layers as own
-    from zoo.networks.parts import style
 else:
     keras = Lazy("keras")
     layers = Lazy("keras.layers")
     ops = Lazy("keras.ops")
     backend = Lazy("zoo.backend")
+    features = Lazy("zoo.networks.parts.features")
     own = Lazy("zoo.networks.parts.layers")
     style = Lazy("zoo.networks.parts.style")

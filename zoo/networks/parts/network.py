@@ -36,6 +36,7 @@ class Facts:
         resolutions: of the images, in pixels, for which it builds.
         d_batch_norm: D normalises over the batch, so that no penalty can be taken of one image's gradient.
         d_lipschitz: D is Lipschitz by its layers, so that a critic needs no penalty.
+        teacher: the extractor whose features D looks at. Scores by it are no evidence for this network.
         equalised: weights are near 1 and scaled when used; they move farther in a step, first samples are strong.
         truncation: the generator has the input "truncation", psi of Karras 2019.
         activations: the generator's layer, at 8 x 8 pixels, whose activations tell directions in z; none with styles.
@@ -52,6 +53,7 @@ class Facts:
     resolutions: tuple[int, ...] = (32, 64, 128)
     d_batch_norm: bool = False
     d_lipschitz: bool = False
+    teacher: str = ""
     equalised: bool = False
     truncation: bool = False
     activations: str = ""

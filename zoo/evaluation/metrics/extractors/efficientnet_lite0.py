@@ -1,7 +1,4 @@
-"""EfficientNet-Lite0 with its ImageNet weights: Tan and Le 2019, arXiv:1905.11946; the TPU repository's lite variant.
-
-The extractor that ships: 4.6 million weights, batch normalisation folded, kernels in half precision beside this file.
-benchmarks/convert_efficientnet_lite0.py wrote them and compares with the original. Scores from it are no FID.
+"""EfficientNet-Lite0 as an extractor, the one that ships. Scores from it are no FID.
 
 Differs from the original: 160 pixels instead of 224, at half the cost. On CIFAR-10 the features tell classes apart as
 well as at 192 (84 % by nearest neighbours), better than at 128 (79 %).
@@ -10,107 +7,22 @@ well as at 192 (84 % by nearest neighbours), better than at 128 (79 %).
 from __future__ import annotations
 
 import hashlib
-import math
-from pathlib import Path
-
-import keras
-from keras import layers, ops
-from safetensors.numpy import load as parse_safetensors
 
 from zoo.evaluation.metrics.extractors.extractor import Extractor
 from zoo.evaluation.metrics.extractors.resize import half_pixel
-from zoo.networks.parts.variables import assign, by_path
+from zoo.networks.parts.efficientnet_lite0 import WEIGHTS, pretrained
 
-WEIGHTS = Path(__file__).with_name("efficientnet-lite0.safetensors")
 RESOLUTION = 160
-STAGES = (  # blocks, kernel size, stride of the first block, expansion, filters
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-
-SCALES = ("stem", "block2_add", "block4_add", "block10_add")  # the last block at each of four sizes
 
 
 def load(content: bytes | None = None) -> Extractor:
     """The extractor with the weights that ship, or those of another safetensors file of this content."""
     content = content or WEIGHTS.read_bytes()
-    model = network()
-    assign(by_path(model.variables), parse_safetensors(content), "network")
     return Extractor(
-        model,
+        pretrained(RESOLUTION, content),
         half_pixel,
         name="efficientnet-lite0",
         score="FD-lite0",
         resizer=f"bilinear to {RESOLUTION}, half-pixel centres, antialiased when reducing, float32",
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
-
-
-def scales(resolution: int) -> keras.Model:
-    """Images float32 [N, R, R, 3] in 0..255 -> feature maps at 1/2, 1/4, 1/8 and 1/16 of R, to compare images."""
-    model = network(resolution)
-    assign(by_path(model.variables), parse_safetensors(WEIGHTS.read_bytes()), "network")
-    return keras.Model(model.inputs, [model.get_layer(name).output for name in SCALES], name="scales")
-
-
-def network(resolution: int = RESOLUTION) -> keras.Model:
-    """Images float32 [N, R, R, 3] in 0..255 -> [features [N, 1280], logits [N, 1000]]."""
-    x = images = keras.Input((resolution, resolution, 3), name="images")
-    x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="scale")(x)
-    x = _convolution(x, "stem", 32, 3, 2)
-    number = 0
-    for blocks, size, stride, expansion, filters in STAGES:
-        for index in range(blocks):
-            x = _block(x, f"block{number}", size, 1 if index else stride, expansion, filters, residual=index > 0)
-            number += 1
-    x = _convolution(x, "head", 1280)
-    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    logits = layers.Dense(1000, kernel_initializer="zeros", dtype="float32", name="logits")(features)
-    return keras.Model(images, [features, logits], name="efficientnet-lite0")
-
-
-def _block(x, name: str, size: int, stride: int, expansion: int, filters: int, residual: bool):
-    """Expand, filter each channel, project; without squeeze and excitation, in which the lite variant differs."""
-    y = _convolution(x, f"{name}_expand", expansion * x.shape[-1]) if expansion > 1 else x
-    y = Depthwise(
-        size,
-        stride,
-        "same",
-        activation="relu6",
-        depthwise_initializer="zeros",
-        dtype="float32",
-        name=f"{name}_depthwise",
-    )(y)
-    y = _convolution(y, f"{name}_project", filters, activation=None)
-    return layers.Add(dtype="float32", name=f"{name}_add")([x, y]) if residual else y
-
-
-def _convolution(x, name: str, filters: int, size: int = 1, stride: int = 1, activation: str | None = "relu6"):
-    return layers.Conv2D(
-        filters, size, stride, "same", activation=activation, kernel_initializer="zeros", dtype="float32", name=name
-    )(x)
-
-
-class Depthwise(layers.DepthwiseConv2D):
-    """`DepthwiseConv2D`; on a CPU, XLA computes a sum of shifted products several times faster."""
-
-    def call(self, inputs):
-        if keras.backend.backend() != "jax":
-            return super().call(inputs)
-        size, stride = self.kernel_size[0], self.strides[0]
-        length = math.ceil(inputs.shape[1] / stride)
-        padding = (length - 1) * stride + size - inputs.shape[1]
-        around = (padding // 2, padding - padding // 2)
-        x = ops.pad(inputs, ((0, 0), around, around, (0, 0)))
-        reach = (length - 1) * stride + 1
-        products = (
-            x[:, i : i + reach : stride, j : j + reach : stride] * self.kernel[i, j, :, 0]
-            for i in range(size)
-            for j in range(size)
-        )
-        return self.activation(sum(products) + self.bias)
