@@ -5,7 +5,7 @@ from keras import ops
 from zoo import backend, networks
 from zoo import recipe as recipes
 from zoo.files.errors import ZooError
-from zoo.networks.parts import inputs
+from zoo.networks.parts import efficientnet_lite0, inputs
 from zoo.networks.parts.resnet import ResNet
 from zoo.training.estimate import estimate, parameters
 
@@ -125,3 +125,10 @@ def test_the_estimate_counts_weights_and_outputs(small):
     assert needs["weights_bytes"] == 4 * (5 * needs["generator"] + 4 * needs["discriminator"])
     larger = estimate(small("dcgan-cifar10", **{"schedule.batch_size": 8}))
     assert larger["activations_bytes"] == 2 * needs["activations_bytes"]
+
+
+def test_the_estimate_counts_what_is_inside_frozen_features(small):
+    needs = estimate(small("projected-gan-cifar10", **{"schedule.batch_size": 1}))
+    inside = efficientnet_lite0.scales(64)
+    outputs = sum(int(np.prod(layer.output.shape[1:])) for layer in inside.layers)
+    assert needs["activations_bytes"] > 2 * 4 * 2 * outputs  # forward and backward, four bytes, real and fake

@@ -162,6 +162,7 @@ def _widths(channels: int, resolution: int) -> dict[int, int]:
 
 
 def _normalised(x, name: str):
+    """In float32, which is faster than to convert there and back."""
     return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, synchronized=backend.replicas() > 1, name=f"{name}_norm"
+        momentum=0.9, epsilon=1e-5, synchronized=backend.replicas() > 1, dtype="float32", name=f"{name}_norm"
     )(x)

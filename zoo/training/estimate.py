@@ -38,4 +38,5 @@ def estimate(recipe: Recipe) -> dict[str, int]:
 def _outputs(model: keras.Model) -> int:
     """Numbers that the layers of a functional model put out for one image."""
     shapes = [tensor.shape for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
-    return sum(int(np.prod(shape[1:])) for shape in shapes)
+    inner = sum(_outputs(layer.network) for layer in model.layers if hasattr(layer, "network"))
+    return inner + sum(int(np.prod(shape[1:])) for shape in shapes)

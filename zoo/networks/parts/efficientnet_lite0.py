@@ -60,7 +60,13 @@ def _block(x, name: str, dtype: str, size: int, stride: int, expansion: int, fil
     """Expand, filter each channel, project; without squeeze and excitation, in which the lite variant differs."""
     y = _convolution(x, f"{name}_expand", dtype, expansion * x.shape[-1]) if expansion > 1 else x
     y = Depthwise(
-        size, stride, "same", activation="relu6", depthwise_initializer="zeros", dtype=dtype, name=f"{name}_depthwise"
+        size,
+        stride,
+        "same",
+        activation="relu6",
+        depthwise_initializer="zeros",
+        dtype="float32",
+        name=f"{name}_depthwise",
     )(y)
     y = _convolution(y, f"{name}_project", dtype, filters, activation=None)
     return layers.Add(dtype=dtype, name=f"{name}_add")([x, y]) if residual else y
@@ -75,7 +81,10 @@ def _convolution(
 
 
 class Depthwise(layers.DepthwiseConv2D):
-    """`DepthwiseConv2D`; on a CPU, XLA computes a sum of shifted products several times faster."""
+    """`DepthwiseConv2D`, in float32: TensorFlow's gradient in bfloat16 takes ten times as long on a CPU.
+
+    On a CPU, XLA computes a sum of shifted products several times faster.
+    """
 
     def call(self, inputs):
         if keras.backend.backend() != "jax":
