@@ -1,16 +1,20 @@
 """Projected GAN: Sauer, Chitta, Müller and Geiger 2021, arXiv:2111.01007, with FastGAN's generator.
 
-D never sees pixels alone: a network that was trained to name objects, EfficientNet-Lite0, turns an image into features
-at 1/2, 1/4, 1/8 and 1/16 of its size, and does not learn. Fixed random convolutions mix them across channels and scales
-(section 3.2), and a small discriminator judges each scale. So D knows what edges and parts are from the first step, and
-G learns in fewer images what they look like.
+D looks at an image through a network that was trained to name objects, EfficientNet-Lite0, and that does not learn
+here. It gives features at 1/2, 1/4, 1/8 and 1/16 of the size. Fixed random convolutions mix them across channels and
+scales (section 3.2), and a small discriminator, a head, judges each scale. So D knows edges and parts from the first
+step, and G needs fewer images. A fifth head sees the image itself, small, since names of objects say little about
+colour.
 
-    D, scale     mixed channels    head, with d = d_channels
-    1/2          d                 strided 4 x 4 convolutions down to 4 x 4: 2d, 4d, 8d, 8d -> a logit at each place
-    1/4          d                 the same
-    1/8          2d                the same
-    1/16         4d                the same
-    1/4, pixels  3                 the same, of the image itself: names of objects say little about colour
+    a head sees               channels, with d = d_channels
+    mixed features at 1/2     d
+    at 1/4                    d
+    at 1/8                    2d
+    at 1/16                   4d
+    16 x 16 pixels            those of the image
+
+Each head has strided 4 x 4 convolutions of 2d, 4d, 8d, 8d, ... channels, as many as lead to 4 x 4 places, spectrally
+normalised, each with batch normalisation and a leaky ReLU; then one logit for each place.
 
 G is that of Liu, Zhu, Song and Elgammal 2021, arXiv:2101.04775: at each size a nearest up-sampling with a convolution,
 and one more convolution, each with batch normalisation and a gated linear unit. From 64 pixels on, features of a 16th
@@ -21,17 +25,16 @@ of the size choose the channels that pass (skip-layer excitation).
     64           8g, 8g, 4g, 2g, g
     128, 256     one and two more 8g
 
-Parameters at 64 pixels, 3 channels, z of 128, g = 20, d = 32: generator 2,078,503,
-discriminator 1,059,826.
+Parameters at 64 pixels, 3 channels, z of 128, g = 20, d = 32: generator 2,078,503, discriminator 1,059,826.
 
 With classes, G's first layer sees the label beside z, and each head of D ends in a projection (Miyato and Koyama 2018,
 arXiv:1802.05637).
 
-**The judge must not be the teacher**: scores by efficientnet-lite0 are higher than they should be. Compare by another.
+The judge must not be the teacher: efficientnet-lite0 scores these images better than they are. Compare by another.
 
-Differs from the papers: features of the image's own size (64 pixels at least) instead of 224; a head for colours;
-minibatch standard deviation (Karras 2018, arXiv:1710.10196) at the end of each head; no noise in G; 2 x 2 means of the
-coarse features, where there are more than 4 x 4, before they choose channels.
+Differs from the papers: features of the image at its own size (64 pixels at least) instead of 224; the head for
+colours; minibatch standard deviation (Karras 2018, arXiv:1710.10196) at the end of each head; no noise in G; means of
+the coarse features, where there are more than 4 x 4, before they choose channels.
 """
 
 from __future__ import annotations
@@ -75,21 +78,20 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
     z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
     width = _widths(model.g_channels, resolution)
 
-    def gated(x, name):
+    def gated(kind, x, filters, name, **options):
+        """A convolution to twice the filters, half of which open and close the other half."""
+        x = kind(2 * filters, use_bias=False, kernel_initializer=init.normal(0.02), name=name, **options)(x)
         return ops.glu(_normalised(x, name))
 
-    kernel = {"use_bias": False, "kernel_initializer": None}
     x = layers.UnitNormalization(dtype="float32", name="direction")(z)
     x = layers.Dense(32 * width[4], use_bias=False, kernel_initializer=init.normal(1.0), name="project")(x)
     x = plus(x, embedded(label, 32 * width[4], "project", lambda: init.normal(0.3)), "project")
-    x = gated(layers.Reshape((4, 4, 2 * width[4]), name="reshape")(x), "project")
+    x = ops.glu(_normalised(layers.Reshape((4, 4, 2 * width[4]), name="reshape")(x), "project"))
     coarse = {4: x}
     for size in _sizes(resolution)[1:]:
-        kernel["kernel_initializer"] = init.normal(0.02)
-        x = gated(own.UpConv2D(2 * width[size], name=f"up{size}", **kernel)(x), f"up{size}")
+        x = gated(own.UpConv2D, x, width[size], f"up{size}")
         if size < resolution:
-            kernel["kernel_initializer"] = init.normal(0.02)
-            x = gated(layers.Conv2D(2 * width[size], 3, padding="same", name=f"size{size}", **kernel)(x), f"size{size}")
+            x = gated(layers.Conv2D, x, width[size], f"size{size}", kernel_size=3, padding="same")
         if size >= 64:
             x = layers.Multiply(name=f"skip{size}")([x, _excitation(coarse[size // 16], width[size], init, size)])
         coarse[size] = x
