@@ -49,6 +49,17 @@ def prepared(source):
     return data.prepare(source, resolution=32, channels=1)
 
 
+def test_a_folder_with_classes_is_told_of_them_once(labelled, tmp_path, caplog):
+    caplog.set_level("INFO", "ganzoo")
+    plain, said = labelled.replace(**{"model.classes": 0}), "with --set model.classes=auto it learns them"
+    zoo.train(plain, tmp_path / "run")
+    assert said in caplog.text
+    caplog.clear()
+    zoo.train(plain, tmp_path / "run")
+    zoo.train(labelled, tmp_path / "with")
+    assert said not in caplog.text
+
+
 def test_a_run_knows_its_classes_by_name_and_how_many_images_each_has(labelled, tmp_path):
     run = zoo.train(labelled, tmp_path / "run")
     assert run.recipe.model.classes == 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from zoo import data
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 from zoo.recipe import Recipe
+
+logger = logging.getLogger("ganzoo")
 
 
 def with_classes(recipe: Recipe, store: data.Store) -> Recipe:
@@ -37,6 +41,15 @@ def with_classes(recipe: Recipe, store: data.Store) -> Recipe:
             f"Received: {_listed(empty)}"
         )
     return recipe.replace(**{"model.classes": len(names)})
+
+
+def say_what_classes_there_are(recipe: Recipe, store: data.Store) -> None:
+    """To the user of a folder with class folders, whose recipe has no classes; TFDS has recipes of both kinds."""
+    if not recipe.model.classes and labelled(store) and not recipe.data.source.startswith("tfds:"):
+        logger.info(
+            "this recipe does not look at the classes of the images; with --set model.classes=auto it learns them, often "
+            "faster, and draws the one that you ask for"
+        )
 
 
 def labelled(store: data.Store) -> bool:

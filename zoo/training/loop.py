@@ -21,7 +21,7 @@ from zoo.files.shell import command
 from zoo.recipe import Recipe
 from zoo.step import noise, schedule
 from zoo.step.gan import GAN
-from zoo.training.classes import with_classes
+from zoo.training.classes import say_what_classes_there_are, with_classes
 from zoo.training.finite import NonFinite, require_finite
 from zoo.training.progress import Progress
 from zoo.training.recorder import Recorder
@@ -82,6 +82,8 @@ def train(
         store = prepared(recipe, data_dir)
         recipe = with_classes(recipe, store)
         run.check(recipe, resume)
+        if not run.latest():
+            say_what_classes_there_are(recipe, store)
         return train_on(recipe, run, store, stopping, resume)
 
 
