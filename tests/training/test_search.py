@@ -27,7 +27,7 @@ from zoo.recipe import difference, ranges
 from zoo.recipe.ranges import Range
 from zoo.training import loop, recorder
 from zoo.training.finite import NonFinite
-from zoo.training.search import outcome, plan, report, study, trial, worker
+from zoo.training.search import outcome, plan, report, results, study, trial, worker
 from zoo.training.search.results import Row
 from zoo.training.search.space import Space, value_of
 from zoo.training.stopping import Stopping
@@ -208,7 +208,7 @@ def test_the_outcome_says_what_was_tried_and_what_came_of_it(recipe, rate_alone,
     assert loaded == recipe.replace(**{RATE: best.values[RATE]})
     assert f"#   {RATE}: 0.0004 -> {best.values[RATE]}\n" in text
     assert f"{best.last['kid']:.4f} ± 0.0010, and with another seed {best.again.last['kid']:.4f}" in text
-    assert found.results.verdict in text
+    assert found.results.verdict in text and "# KID on efficientnet-lite0 of the average" in text
     assert (found.path / "best").resolve() == (found.path / "trials" / f"{best.number:04d}").resolve()
     with open(found.path / "trials.csv", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -219,6 +219,11 @@ def test_the_outcome_says_what_was_tried_and_what_came_of_it(recipe, rate_alone,
     assert page.count("<tr class=") == len(found.results.rows)
     assert base64.b64encode(b"curves").decode() in page
     assert found.results.verdict in page.replace("&#39;", "'")
+
+
+def test_a_judge_that_taught_the_discriminator_is_called_that():
+    assert results.judge(recipes.load("dcgan-64")) == "efficientnet-lite0"
+    assert "taught the discriminator" in results.judge(recipes.load("quick-64"))
 
 
 def test_checkpoints_of_losers_are_deleted_and_a_run_that_was_trained_further_stays(

@@ -15,7 +15,7 @@ from zoo.files.atomic import PARTIAL, replacing
 from zoo.files.shell import command
 from zoo.recipe import difference
 from zoo.training.search import report
-from zoo.training.search.results import RUNNING, SHOWN, Results, Row, table
+from zoo.training.search.results import RUNNING, SHOWN, Results, Row, judge, table
 from zoo.training.search.study import Study, folder_of
 
 TABLE, BEST, REPORT = "trials.csv", "best.toml", "report.html"
@@ -46,7 +46,7 @@ def best_recipe(study: Study, found: Results) -> str:
     own = found.of(study.space.own_values)
     lines = [
         f"The best of a search over {base.name} on {base.data.source}, trials of {plan.length} each: {states}.",
-        f"KID on efficientnet-lite0 of the average, {base.log.kid_images:,} images: {_scores(best)}",
+        f"KID on {judge(base)} of the average, {base.log.kid_images:,} images: {_scores(best)}",
         found.verdict,
         *([f"The recipe that was varied had KID {own.kid:.4f} ± {own.error:.4f}."] if own and own is not best else []),
         "Changed from it:",

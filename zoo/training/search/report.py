@@ -7,7 +7,7 @@ from pathlib import Path
 from zoo.files import plotting
 from zoo.files.html import environment
 from zoo.recipe import difference
-from zoo.training.search.results import DONE, PRUNED, SHOWN, Results, Row
+from zoo.training.search.results import DONE, PRUNED, SHOWN, Results, Row, judge
 from zoo.training.search.study import Study, folder_of
 
 TEMPLATES = environment(Path(__file__).parent)
@@ -24,6 +24,7 @@ def page(study: Study, found: Results) -> str:
         "title": f"Search over {plan.base.name}",
         "source": plan.base.data.source,
         "length": plan.length,
+        "judge": judge(plan.base),
         "kid_images": plan.base.log.kid_images,
         "counts": found.counts,
         "killed_by": found.killed_by,

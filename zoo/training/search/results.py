@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.files.atomic import replacing
+from zoo.recipe import Recipe
 from zoo.training.search.study import Study
 
 DONE, PRUNED, INVALID, RUNNING = "done", "ended early", "invalid", "running"
@@ -150,6 +151,13 @@ def results(study: Study) -> Results:
     rows = [_row(study, trial) for trial in trials]
     repeated = {row.repeats: row for row in rows if row.repeats is not None}
     return Results([_with_repetition(row, repeated.get(row.number)) for row in rows])
+
+
+def judge(recipe: Recipe) -> str:
+    """Who judges the trials, for a reader."""
+    name = "efficientnet-lite0"
+    taught = recipe.model.facts.teacher == name
+    return name + (" (which taught the discriminator too: let another judge confirm the best)" if taught else "")
 
 
 def table(study: Study, found: Results, file: Path) -> None:
