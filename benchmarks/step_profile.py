@@ -90,6 +90,8 @@ def multiplications(network) -> int:
     """Of the convolutions and dense layers, for one image."""
     total = 0
     for layer in network.layers:
+        if hasattr(layer, "network"):  # frozen features
+            total += multiplications(layer.network())
         if hasattr(layer, "kernel"):
             places = max(math.prod(shape[1:-1]) for shape in (tuple(layer.output.shape), _input_shape(layer)))
             total += places * math.prod(layer.kernel.shape)

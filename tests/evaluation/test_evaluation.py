@@ -135,8 +135,8 @@ def test_a_judge_that_taught_the_discriminator_is_no_evidence(small, images, tmp
         return [w for w in zoo.evaluate(model, images=40, extractor=extractor).warnings if "taught" in w]
 
     assert said(pupil, [judge, teacher]) == [
-        "efficientnet-lite0 taught this model's discriminator, so that its scores are better than the images: compare "
-        "models by another extractor"
+        "efficientnet-lite0 taught this model's discriminator, so that its scores are too good: compare models by "
+        "another judge"
     ]
     assert said(pupil, judge) == said(other, teacher) == []
 

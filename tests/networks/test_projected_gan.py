@@ -1,9 +1,11 @@
 """Projected GAN's frozen features, fixed mixing and heads."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
+import zoo
 from zoo import backend, networks
 from zoo import recipe as recipes
 from zoo.networks.parts import efficientnet_lite0, features
@@ -69,3 +71,26 @@ def test_fixed_mixing_keeps_the_variance():
     init = networks.own.Initializers(0)
     assert 0.9 < np.std(np.asarray(mixed(x, 256, 1, init, "one"))) < 1.1
     assert 0.9 < np.std(np.asarray(mixed(x, 256, 3, init, "three"))[:, 1:-1, 1:-1]) < 1.1
+
+
+def test_a_file_of_the_layer_holds_no_weights(tmp_path):
+    frozen = features.Frozen(64, name="features")
+    assert features.Frozen.from_config(frozen.get_config()).size == 64
+    image = keras.Input((64, 64, 3))
+    keras.Model(image, frozen(image)).save_weights(tmp_path / "kept.weights.h5")
+    assert (tmp_path / "kept.weights.h5").stat().st_size < 100_000  # 2.8 million bytes of weights are not there
+
+
+def test_mixed_precision_gives_nearly_the_same_features(pictures):
+    exact, mixed = features.Frozen(64, dtype="float32"), features.Frozen(64, dtype="mixed_bfloat16")
+    for ours, theirs in zip(mixed(pictures), exact(pictures), strict=True):
+        difference = np.linalg.norm(np.asarray(ours, "float32") - np.asarray(theirs))
+        assert difference < 0.05 * np.linalg.norm(np.asarray(theirs))
+
+
+def test_what_does_not_learn_is_not_counted_by_freeze_d():
+    sizes = {"model.latent_dim": 8, "model.g_channels": 2, "model.d_channels": 4, "schedule.freeze_d": 1}
+    gan = zoo.GAN(recipes.load(NAME, sizes))
+    learning = [layer for layer in gan.discriminator.layers if hasattr(layer, "kernel") and layer.trainable]
+    free = networks.build(recipes.load(NAME, sizes))[1]
+    assert len(learning) == len([layer for layer in free.layers if hasattr(layer, "kernel") and layer.trainable]) - 1

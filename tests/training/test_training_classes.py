@@ -51,7 +51,7 @@ def prepared(source):
 
 def test_a_folder_with_classes_is_told_of_them_once(labelled, tmp_path, caplog):
     caplog.set_level("INFO", "ganzoo")
-    plain, said = labelled.replace(**{"model.classes": 0}), "with --set model.classes=auto it learns them"
+    plain, said = labelled.replace(**{"model.classes": 0}), "add --set model.classes=auto to learn them"
     zoo.train(plain, tmp_path / "run")
     assert said in caplog.text
     caplog.clear()

@@ -120,8 +120,8 @@ def _say_who_taught(measurement: Measurement) -> None:
     teacher = recipe.model.facts.teacher if recipe else ""
     if any(judge.name == teacher for judge in measurement.judges):
         warnings.warn(
-            f"{teacher} taught this model's discriminator, so that its scores are better than the images: compare "
-            "models by another extractor",
+            f"{teacher} taught this model's discriminator, so that its scores are too good: compare models by another "
+            "judge",
             UserWarning,
             stacklevel=2,
         )

@@ -13,12 +13,12 @@ colour.
     at 1/16                   4d
     16 x 16 pixels            those of the image
 
-Each head has strided 4 x 4 convolutions of 2d, 4d, 8d, 8d, ... channels, as many as lead to 4 x 4 places, spectrally
-normalised, each with batch normalisation and a leaky ReLU; then one logit for each place.
+Each head has strided 4 x 4 convolutions of 2d, 4d, 8d, 8d, ... channels, as many as lead to 4 x 4 places. They are
+spectrally normalised, and have batch normalisation and a leaky ReLU. Then comes one logit for each place.
 
-G is that of Liu, Zhu, Song and Elgammal 2021, arXiv:2101.04775: at each size a nearest up-sampling with a convolution,
-and one more convolution, each with batch normalisation and a gated linear unit. From 64 pixels on, features of a 16th
-of the size choose the channels that pass (skip-layer excitation).
+G is after Liu, Zhu, Song and Elgammal 2021, arXiv:2101.04775. Each size begins with a nearest up-sampling and a
+convolution, and has one more convolution. Both have batch normalisation and a gated linear unit. From 64 pixels on,
+features of a 16th of the size choose the channels that pass (skip-layer excitation).
 
     resolution   channels of G at 4, 8, ... pixels, with g = g_channels
     32           8g, 4g, 2g, g
@@ -30,11 +30,13 @@ Parameters at 64 pixels, 3 channels, z of 128, g = 20, d = 32: generator 2,078,5
 With classes, G's first layer sees the label beside z, and each head of D ends in a projection (Miyato and Koyama 2018,
 arXiv:1802.05637).
 
-The judge must not be the teacher: efficientnet-lite0 scores these images better than they are. Compare by another.
+The judge must not be the teacher: efficientnet-lite0 gives these images too good a score. Compare by another.
 
-Differs from the papers: features of the image at its own size (64 pixels at least) instead of 224; the head for
-colours; minibatch standard deviation (Karras 2018, arXiv:1710.10196) at the end of each head; no noise in G; means of
-the coarse features, where there are more than 4 x 4, before they choose channels.
+Differs from the papers in D: features at 1/2 to 1/16 of the image's own size (64 pixels at least), instead of 1/4 to
+1/32 of 224 pixels; mixing across scales by a 3 x 3 convolution before the up-sampling, that keeps the variance; the
+head for colours; minibatch standard deviation (Karras 2018, arXiv:1710.10196) at the end of each head. In G: two
+convolutions at every size but the last, none of them spectrally normalised, and no noise. With classes: the linear
+layer and the projections, instead of conditional normalisation and an embedding.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class Config(Model, frozen=True, kw_only=True, tag="projected-gan"):
         convolutions = sum(18 * width[size // 2] * width[size] for size in sizes[1:])
         first = 32 * width[4] * (self.latent_dim + self.rows)
         heads = sum(16 * a * b for a, b in _head(self.d_channels, self.d_channels, max(64, resolution) // 2))
-        return {"generator": convolutions + first, "discriminator": heads}
+        return {"generator": convolutions + first, "discriminator": heads + 15 * self.rows * self.d_channels}
 
 
 def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:

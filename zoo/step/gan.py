@@ -164,10 +164,11 @@ class GAN(keras.Model):
         }
         if self.decision is None:
             return logs
-        self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logits - self.decision)))
+        real_logit, fake_logit = ops.mean(real_logits, axis=-1), ops.mean(fake_logits, axis=-1)  # one for each image
+        self.sign_sum.assign(self.sign_sum + ops.mean(ops.sign(real_logit - self.decision)))
         return logs | {
-            "real_accuracy": ops.mean(ops.cast(real_logits > self.decision, "float32")),
-            "fake_accuracy": ops.mean(ops.cast(fake_logits < self.decision, "float32")),
+            "real_accuracy": ops.mean(ops.cast(real_logit > self.decision, "float32")),
+            "fake_accuracy": ops.mean(ops.cast(fake_logit < self.decision, "float32")),
         }
 
     def zero_centred_penalties(self, judge: Callable, real: Any, fake: Any, count: Any) -> Any:

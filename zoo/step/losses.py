@@ -1,7 +1,7 @@
 """Adversarial losses as pure functions of the discriminator's logits.
 
 Each loss is a pair: the discriminator minimises `d_x(real_logits, fake_logits)`, the generator `g_x(real_logits,
-fake_logits)`. Logits are float32 [N] or [N, 1]; every function returns a float32 scalar. Few of G's losses look
+fake_logits)`. Logits are float32 [N] or [N, M]; every function returns a float32 scalar. Few of G's losses look
 at real images: the others get None there, and D is not applied to real images for them.
 
 What is known of a loss without Keras stands in `zoo/recipe/losses.py`.

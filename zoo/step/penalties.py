@@ -11,7 +11,7 @@ def gradient_penalty(discriminator, real, fake, epsilon):
     """E[(|grad D(x)| - 1)^2] at x between real and fake: Gulrajani 2017, arXiv:1704.00028, algorithm 1.
 
     Args:
-        discriminator: a function, images [N, H, W, C] -> logits [N, 1].
+        discriminator: a function, images [N, H, W, C] -> logits [N, 1]; of several, the gradient is that of their sum.
         real, fake: float32 [N, H, W, C].
         epsilon: float32 [N], uniform in [0, 1).
 

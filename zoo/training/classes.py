@@ -47,8 +47,8 @@ def say_what_classes_there_are(recipe: Recipe, store: data.Store) -> None:
     """To the user of a folder with class folders, whose recipe has no classes; TFDS has recipes of both kinds."""
     if not recipe.model.classes and labelled(store) and not recipe.data.source.startswith("tfds:"):
         logger.info(
-            "this recipe does not look at the classes of the images; with --set model.classes=auto it learns them, "
-            "often faster, and draws the one that you ask for"
+            "this recipe ignores the classes of the images; add --set model.classes=auto to learn them, and to draw "
+            "one by name"
         )
 
 

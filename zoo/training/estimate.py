@@ -21,11 +21,10 @@ def estimate(recipe: Recipe) -> dict[str, int]:
     The weights count five times for G (raw, average, gradient, Adam's two moments) and four times for D; the outputs of
     every layer twice (forward and backward), for real and fake images in D. What the libraries take is not in it.
     """
-    generator, discriminator = networks.build(recipe)
+    generator, discriminator = networks.build(recipe, device.precision(recipe.precision))
     g, d = parameters(generator), parameters(discriminator)
-    size = 4 if device.precision(recipe.precision) == "float32" else 2
     batch = recipe.schedule.batch_size
-    activations = 2 * size * batch * (_outputs(generator) + 2 * _outputs(discriminator))
+    activations = 2 * batch * (_outputs(generator) + 2 * _outputs(discriminator))
     return {
         "generator": g,
         "discriminator": d,
@@ -36,7 +35,11 @@ def estimate(recipe: Recipe) -> dict[str, int]:
 
 
 def _outputs(model: keras.Model) -> int:
-    """Numbers that the layers of a functional model put out for one image."""
-    shapes = [tensor.shape for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
-    inner = sum(_outputs(layer.network) for layer in model.layers if hasattr(layer, "network"))
-    return inner + sum(int(np.prod(shape[1:])) for shape in shapes)
+    """Bytes that the layers of a functional model put out for one image."""
+    tensors = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
+    inner = sum(_outputs(layer.network()) for layer in model.layers if hasattr(layer, "network"))
+    return inner + sum(_bytes(tensor.dtype) * int(np.prod(tensor.shape[1:])) for tensor in tensors)
+
+
+def _bytes(dtype: str) -> int:
+    return 2 if dtype in ("bfloat16", "float16") else 4

@@ -27,33 +27,45 @@ STAGES = (  # blocks, kernel size, stride of the first block, expansion, filters
 SCALES = ("stem", "block2_add", "block4_add", "block10_add")  # the last block at each of four sizes
 
 
-def pretrained(resolution: int, content: bytes | None = None, dtype: str = "float32") -> keras.Model:
+def pretrained(resolution: int, content: bytes | None = None) -> keras.Model:
     """`network` with the weights that ship, or those of another safetensors file of this content."""
-    model = network(resolution, dtype)
+    model = network(resolution)
     assign(by_path(model.variables), load(content or WEIGHTS.read_bytes()), "network")
     return model
 
 
 def scales(resolution: int, dtype: str = "float32") -> keras.Model:
-    """Images float32 [N, R, R, 3] in 0..255 -> feature maps at 1/2, 1/4, 1/8 and 1/16 of R."""
-    model = pretrained(resolution, dtype=dtype)
-    return keras.Model(model.input, [model.get_layer(name).output for name in SCALES], name="scales")
+    """Images float32 [N, R, R, 3] in 0..255 -> feature maps at 1/2, 1/4, 1/8 and 1/16 of R.
+
+    Only the first five stages are built: 0.7 million weights.
+    """
+    images = keras.Input((resolution, resolution, 3), name="images")
+    model = keras.Model(images, _body(images, dtype, STAGES[:5]))
+    model = keras.Model(images, [model.get_layer(name).output for name in SCALES], name="scales")
+    variables, arrays = by_path(model.variables), load(WEIGHTS.read_bytes())
+    assign(variables, {name: arrays[name] for name in variables}, "network")
+    return model
 
 
-def network(resolution: int, dtype: str = "float32") -> keras.Model:
+def network(resolution: int) -> keras.Model:
     """Images float32 [N, R, R, 3] in 0..255 -> [features [N, 1280], logits [N, 1000]]."""
-    x = images = keras.Input((resolution, resolution, 3), name="images")
-    x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="scale")(x)
-    x = _convolution(x, "stem", dtype, 32, 3, 2)
-    number = 0
-    for blocks, size, stride, expansion, filters in STAGES:
-        for index in range(blocks):
-            x = _block(x, f"block{number}", dtype, size, 1 if index else stride, expansion, filters, residual=index > 0)
-            number += 1
-    x = _convolution(x, "head", dtype, 1280)
+    images = keras.Input((resolution, resolution, 3), name="images")
+    x = _convolution(_body(images, "float32", STAGES), "head", "float32", 1280)
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
     logits = layers.Dense(1000, kernel_initializer="zeros", dtype="float32", name="logits")(features)
     return keras.Model(images, [features, logits], name="efficientnet-lite0")
+
+
+def _body(images, dtype: str, stages: tuple):
+    """The stem and these stages."""
+    x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="scale")(images)
+    x = _convolution(x, "stem", dtype, 32, 3, 2)
+    number = 0
+    for blocks, size, stride, expansion, filters in stages:
+        for index in range(blocks):
+            x = _block(x, f"block{number}", dtype, size, 1 if index else stride, expansion, filters, residual=index > 0)
+            number += 1
+    return x
 
 
 def _block(x, name: str, dtype: str, size: int, stride: int, expansion: int, filters: int, residual: bool):

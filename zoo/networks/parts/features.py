@@ -14,20 +14,18 @@ class Frozen(keras.layers.Layer):
     """
 
     def __init__(self, size: int, **kwargs) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         network = efficientnet_lite0.scales(size, self.compute_dtype)
-        self.size, self._network = size, lambda: network  # in which Keras looks for no variables
+        self.size, self.network = size, lambda: network  # a function, in which Keras looks for no variables
 
-    @property
-    def network(self) -> keras.Model:
-        """Images float32 [N, size, size, 3] in 0..255 -> the feature maps."""
-        return self._network()
+    def get_config(self) -> dict:
+        return super().get_config() | {"size": self.size}
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32") * 127.5 + 127.5
         if x.shape[1] != self.size:
             x = ops.image.resize(x, (self.size, self.size), interpolation="bilinear", data_format="channels_last")
-        return self.network(ops.concatenate([x] * (3 // x.shape[-1]), axis=-1))
+        return self.network()(ops.concatenate([x] * (3 // x.shape[-1]), axis=-1))
 
     def compute_output_shape(self, input_shape):
-        return [(input_shape[0], *shape[1:]) for shape in self.network.output_shape]
+        return [(input_shape[0], *shape[1:]) for shape in self.network().output_shape]

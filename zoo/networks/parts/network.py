@@ -45,7 +45,7 @@ class Facts:
         plain_keras: `keras.saving.load_model` reads the exported generator without this package.
         beta_1: Adam's, in the paper.
         without_batch_norm: the keys of `[model]` of a network as wide whose D has no batch normalisation, from this
-            one's keys and the resolution; None where D has none.
+            one's keys and the resolution; None where D has none, or where there is no such network.
     """
 
     title: str
