@@ -85,7 +85,6 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path):
             "dcgan": {},
             "sngan": {"loss.gradient_penalty": 10.0},
             "stylegan-lite": {},  # wgan-gp is sngan without u
-            "projected-gan": {},
             "r3gan": {"augment.ada_p": 0.0, "loss.r1_every_steps": 2},
         }.items()
     ]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zoo.networks.parts.lazy import keras, layers
+from zoo.networks.parts.lazy import keras, layers, ops
 from zoo.networks.parts.network import Model
 
 
@@ -84,4 +84,6 @@ def projected(
     rows = embedded(label, features.shape[-1], f"{name}projection", initializer, dense, dtype="float32")
     product = layers.Dot(axes=1, dtype="float32", name=f"{name}projection")([rows, features])
     product = layers.Rescaling(scale, dtype="float32", name=f"{name}projection_scaled")(product)
+    if logit.shape[-1] > 1:  # on TensorFlow, Keras adds [N, 1] to [N, M] as if it were a bias where N is M
+        product = ops.repeat(product, logit.shape[-1], axis=-1)
     return plus(logit, product, f"{name}logit")
