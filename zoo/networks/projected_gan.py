@@ -142,10 +142,8 @@ def _judged(x, label, width: int, init: own.Initializers, name: str):
         )(x)
         x = layers.LeakyReLU(0.2, name=f"{name}_relu{size}")(_normalised(x, f"{name}_down{size}"))
     x = style.MinibatchStd(name=f"{name}_std")(x)
-    logits = own.SNConv2D(
-        1, 3, padding="same", dtype="float32", kernel_initializer=init.normal(0.05), name=f"{name}_logit"
-    )(x)
-    logits = layers.Flatten(name=f"{name}_logits")(logits)
+    logits = own.SNConv2D(1, 3, padding="same", kernel_initializer=init.normal(0.05), name=f"{name}_logit")(x)
+    logits = layers.Flatten(dtype="float32", name=f"{name}_logits")(logits)
     mean = layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_mean")(x)
     return projected(logits, mean, label, lambda: init.normal(0.05), dense=own.SNDense, name=f"{name}_")
 
