@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import backend, keras, layers, own
-from zoo.networks.parts.network import BETA_1, Facts, Model
+from zoo.networks.parts.network import BETA_1, Facts, Model, sizes
 
 
 def _as_sngan(model: Config, resolution: int) -> dict[str, Any]:
@@ -57,14 +57,14 @@ class Config(Model, frozen=True, kw_only=True, tag="dcgan"):
 
 def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
     """z [N, latent_dim], and label [N, classes] if there are any -> images [N, H, W, C] in [-1, 1]."""
-    sizes = _sizes(resolution)
+    between = sizes(resolution)[1:-1]  # 8, 16, ..., resolution / 2
     z, label = keras.Input((model.latent_dim,), name="z"), label_input(model)
-    width = model.g_channels * 2 ** len(sizes)
+    width = model.g_channels * 2 ** len(between)
     x = layers.Dense(4 * 4 * width, use_bias=False, kernel_initializer=init.normal(0.02), name="project")(z)
     x = plus(x, embedded(label, 4 * 4 * width, "project", lambda: init.normal(0.02)), "project")
     x = layers.Reshape((4, 4, width), name="reshape")(x)
     x = _normalise(x, init, "project", slope=0.0)
-    for size in sizes:
+    for size in between:
         width //= 2
         x = layers.Conv2DTranspose(
             width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"up{size}"
@@ -80,7 +80,7 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
     width = model.d_channels
     x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init.normal(0.02), name="from_image")(image)
     x = layers.LeakyReLU(0.2, name="from_image_relu")(x)
-    for size in (size // 2 for size in reversed(_sizes(resolution))):
+    for size in (size // 2 for size in reversed(sizes(resolution)[1:-1])):
         width *= 2
         x = layers.Conv2D(
             width, 4, 2, padding="same", use_bias=False, kernel_initializer=init.normal(0.02), name=f"down{size}"
@@ -90,11 +90,6 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
     logit = layers.Dense(1, dtype="float32", kernel_initializer=init.normal(0.02), name="logit")(x)
     logit = projected(logit, x, label, lambda: init.normal(0.02))
     return keras.Model(joined(image, label), logit, name="discriminator")
-
-
-def _sizes(resolution: int) -> list[int]:
-    """The sizes between 4 and the image: 8, 16, ..., resolution / 2."""
-    return [2**i for i in range(3, resolution.bit_length() - 1)]
 
 
 def _normalise(x, init: own.Initializers, name: str, slope: float):

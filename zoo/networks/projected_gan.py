@@ -42,11 +42,11 @@ layer and the projections, instead of conditional normalisation and an embedding
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import backend, features, keras, layers, ops, own, style
-from zoo.networks.parts.network import Facts, Model
+from zoo.networks.parts.network import Facts, Model, sizes
 
 MIXED = (1, 1, 2, 4)  # d_channels of the mixed features at 1/2, 1/4, 1/8 and 1/16
 
@@ -62,17 +62,17 @@ class Config(Model, frozen=True, kw_only=True, tag="projected-gan"):
         teacher="efficientnet-lite0",
         activations="size8_norm",
     )
-    space: ClassVar[dict[str, Any]] = {}
 
     def widest(self, resolution: int) -> tuple[int, int]:
         return 8 * self.g_channels, 8 * self.d_channels
 
     def least_weights(self, resolution: int) -> dict[str, int]:
-        sizes, width = _sizes(resolution), _widths(self.g_channels, resolution)
-        convolutions = sum(18 * width[size // 2] * width[size] for size in sizes[1:])
+        width = _widths(self.g_channels, resolution)
+        convolutions = sum(18 * a * b for a, b in itertools.pairwise(width.values()))
         first = 32 * width[4] * (self.latent_dim + self.rows)
-        heads = sum(16 * a * b for a, b in _head(self.d_channels, self.d_channels, max(64, resolution) // 2))
-        return {"generator": convolutions + first, "discriminator": heads + 15 * self.rows * self.d_channels}
+        filters = [self.d_channels, *_filters(self.d_channels, max(64, resolution) // 2)]
+        head = sum(16 * a * b for a, b in itertools.pairwise(filters))
+        return {"generator": convolutions + first, "discriminator": head + 15 * self.rows * self.d_channels}
 
 
 def generator(model: Config, resolution: int, channels: int, init: own.Initializers) -> keras.Model:
@@ -90,7 +90,7 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
     x = plus(x, embedded(label, 32 * width[4], "project", lambda: init.normal(0.3)), "project")
     x = ops.glu(_normalised(layers.Reshape((4, 4, 2 * width[4]), name="reshape")(x), "project"))
     coarse = {4: x}
-    for size in _sizes(resolution)[1:]:
+    for size in sizes(resolution)[1:]:
         x = gated(own.UpConv2D, x, width[size], f"up{size}")
         if size < resolution:
             x = gated(layers.Conv2D, x, width[size], f"size{size}", kernel_size=3, padding="same")
@@ -135,7 +135,7 @@ def _fixed(x, filters: int, size: int, init: own.Initializers, name: str):
 
 def _judged(x, label, width: int, init: own.Initializers, name: str):
     """Features [N, H, W, C] -> logits [N, 16]."""
-    for _, filters in _head(x.shape[-1], width, x.shape[1]):
+    for filters in _filters(width, x.shape[1]):
         size = x.shape[1] // 2
         x = own.SNConv2D(
             filters, 4, 2, "same", use_bias=False, kernel_initializer=init.normal(0.05), name=f"{name}_down{size}"
@@ -148,19 +148,14 @@ def _judged(x, label, width: int, init: own.Initializers, name: str):
     return projected(logits, mean, label, lambda: init.normal(0.05), dense=own.SNDense, name=f"{name}_")
 
 
-def _head(channels: int, width: int, size: int) -> list[tuple[int, int]]:
-    """(input channels, filters) of the convolutions that bring features down to 4 x 4."""
-    filters = [channels, *(width * min(8, 2**i) for i in range(1, size.bit_length() - 2))]
-    return list(itertools.pairwise(filters))
-
-
-def _sizes(resolution: int) -> list[int]:
-    return [2**i for i in range(2, resolution.bit_length())]
+def _filters(width: int, size: int) -> list[int]:
+    """Of the convolutions that bring features of this size down to 4 x 4."""
+    return [width * min(8, 2**i) for i in range(1, size.bit_length() - 2)]
 
 
 def _widths(channels: int, resolution: int) -> dict[int, int]:
     """G's channels at each size."""
-    return {size: channels * min(8, resolution // size) for size in _sizes(resolution)}
+    return {size: channels * min(8, resolution // size) for size in sizes(resolution)}
 
 
 def _normalised(x, name: str):

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import keras, layers, own
-from zoo.networks.parts.network import Count, Facts, Model
+from zoo.networks.parts.network import Count, Facts, Model, sizes
 
 SLOPE = 0.2
 GAIN = (2.0 / (1.0 + SLOPE**2)) ** 0.5  # of the leaky ReLU, He 2015, arXiv:1502.01852
@@ -55,8 +55,9 @@ class Config(Model, frozen=True, kw_only=True, tag="r3gan"):
 
     def widths(self, width: int, resolution: int) -> list[int]:
         """The channels at 4, 8, ... pixels."""
-        sizes = [2**i for i in range(2, resolution.bit_length())]
-        return [max(1, width * 4 // size if self.pyramid else width * 32 // max(32, size)) for size in sizes]
+        return [
+            max(1, width * 4 // size if self.pyramid else width * 32 // max(32, size)) for size in sizes(resolution)
+        ]
 
     def groups(self, width: int) -> int:
         """How many groups the 3 x 3 convolutions between `width` channels have."""

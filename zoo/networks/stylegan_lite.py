@@ -37,7 +37,7 @@ from msgspec import Meta
 
 from zoo.networks.parts.label import embedded, joined, label_input, plus, projected
 from zoo.networks.parts.lazy import keras, layers, ops, own, style
-from zoo.networks.parts.network import Facts, Model
+from zoo.networks.parts.network import Facts, Model, sizes
 
 
 class Config(Model, frozen=True, kw_only=True, tag="stylegan-lite"):
@@ -73,13 +73,9 @@ def noise_size(resolution: int) -> int:
     return sum(size * size for size in _layer_sizes(resolution))
 
 
-def _sizes(resolution: int) -> list[int]:
-    return [2**i for i in range(2, resolution.bit_length())]
-
-
 def _layer_sizes(resolution: int) -> list[int]:
     """The size of each styled convolution: 4, 8, 8, 16, 16, ..."""
-    return [size for size in _sizes(resolution) for _ in range(1 if size == 4 else 2)]
+    return [size for size in sizes(resolution) for _ in range(1 if size == 4 else 2)]
 
 
 def _width(channels: int, size: int, resolution: int) -> int:
@@ -138,7 +134,7 @@ def generator(model: Config, resolution: int, channels: int, init: own.Initializ
 
     x = style.Constant((4, 4, _width(model.g_channels, 4, resolution)), init.normal(1.0), name="constant")(z)
     image = None
-    for size in _sizes(resolution):
+    for size in sizes(resolution):
         filters = _width(model.g_channels, size, resolution)
         kinds = [style.ModulatedConv2D] if size == 4 else [style.ModulatedUpConv2D, style.ModulatedConv2D]
         for i, kind in enumerate(kinds, start=1):
@@ -188,7 +184,7 @@ def discriminator(model: Config, resolution: int, channels: int, init: own.Initi
 
     image, label = keras.Input((resolution, resolution, channels), name="image"), label_input(model)
     x = conv(style.EqualizedConv2D, image, width, 1, "from_image", activation=style.leaky_relu)
-    for size in reversed(_sizes(resolution)[:-1]):
+    for size in reversed(sizes(resolution)[:-1]):
         name, filters = f"down{size}", _width(width, size, resolution)
         h = conv(style.EqualizedConv2D, x, x.shape[-1], 3, f"{name}_conv1", activation=style.leaky_relu)
         h = conv(style.EqualizedConvPool2D, h, filters, 3, f"{name}_conv2", activation=style.leaky_relu)

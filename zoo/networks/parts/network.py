@@ -26,6 +26,11 @@ BETA_1 = {  # for a `space`: the two values that papers have, the same for both 
 }
 
 
+def sizes(resolution: int) -> list[int]:
+    """4, 8, ... up to the resolution, in pixels."""
+    return [2**i for i in range(2, resolution.bit_length())]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What is known of a network.
