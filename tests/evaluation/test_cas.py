@@ -52,6 +52,7 @@ def store():
 def short(monkeypatch):
     """A small network, a few steps."""
     monkeypatch.setattr(classifier, "LEAST_STEPS", 80)
+    monkeypatch.setattr(classifier, "ENOUGH_STEPS", 80)
     monkeypatch.setattr(classifier, "BATCH_SIZE", 50)
     monkeypatch.setattr(classifier, "WIDTHS", (8, 16, 32))
 
@@ -113,6 +114,7 @@ def test_the_command_scores_a_conditional_checkpoint(saved, tmp_path, monkeypatc
     """Random images: nothing to learn but the protocol, which is printed and written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(classifier, "LEAST_STEPS", 1)
+    monkeypatch.setattr(classifier, "ENOUGH_STEPS", 1)
     monkeypatch.setattr(cas, "__defaults__", ((7,), 1.0))  # one seed
     done = CliRunner().invoke(main, ["evaluate", saved(3), "-n", "59", "--seeds", "1", "--cas"])
     assert done.exit_code == 0, done.output
@@ -135,3 +137,9 @@ def test_without_classes_or_labels_there_is_nothing_to_ask_for(saved, store, tmp
         ValueError, match=r"must have the classes of the generator. Received: 2 classes of .*, and 3 of"
     ):
         zoo.evaluate(saved(3), str(tmp_path / "two.npz"), images=40, cas=True)
+
+
+@pytest.mark.parametrize(("images", "batches"), [(60_000, 5 * 469), (24_000, 6 * 188), (3_705, 30 * 29), (300, 34 * 3)])
+def test_a_classifier_of_few_images_trains_for_more_epochs(monkeypatch, images, batches):
+    monkeypatch.undo()
+    assert classifier.steps(images) == batches

@@ -373,6 +373,18 @@ def test_unknown_data_is_said_to_be_unknown():
     assert "datasets" not in yaml.safe_load(text.split("---\n")[1])
 
 
+def test_a_known_folder_of_images_is_known_by_their_fingerprint():
+    same, another = (
+        section(render(**{"data.source": "photos"}, info={"data": data}), "Data")
+        for data in (
+            {"source": "photos", "images": 500, "fingerprint": card.PUBLISHED["data"]["clothing"]["fingerprint"]},
+            {"source": "photos", "images": 500, "fingerprint": "0" * 64},
+        )
+    )
+    assert "clothing-dataset-small" in same and "500 training images; licence: CC0 1.0" in same
+    assert "does not know their licence" in another
+
+
 def test_scores_stand_beside_their_floor_with_their_protocol():
     scores = section(render(), "Scores")
     assert "| FD-lite0 | 19.02 ± 0.12 | 1.250 | 15.22 |" in scores

@@ -32,6 +32,7 @@ class Data(Record, frozen=True, kw_only=True):
     """The training images."""
 
     source: str | None = None
+    fingerprint: str | None = None
     images: int | None = None
     classes: tuple[str, ...] = ()
 
@@ -95,8 +96,10 @@ class Facts:
 
     @property
     def data(self) -> dict[str, str]:
-        """What is published of the data set, or nothing."""
-        return PUBLISHED["data"].get(self.recipe.data.source, {})
+        """What is published of the data set, or nothing. A folder is known by the fingerprint of its images."""
+        known, fingerprint = PUBLISHED["data"], self.info.data.fingerprint
+        same = (one for one in known.values() if fingerprint and one.get("fingerprint") == fingerprint)
+        return known.get(self.recipe.data.source) or next(same, {})
 
     @property
     def published(self) -> list[dict[str, str]]:

@@ -29,7 +29,7 @@ def header(facts, data: dict[str, str]) -> str:
         license=facts.licence,
         pipeline_tag=TASK,
         tags=["gan", network, "keras", "ganzoo", "image-generation", *(["class-conditional"] if facts.classes else [])],
-        datasets=[data["hub"]] if data else None,
+        datasets=[data["hub"]] if "hub" in data else None,
         model_name=facts.name if results else None,
         eval_results=results or None,
     )

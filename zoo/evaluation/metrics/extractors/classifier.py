@@ -28,8 +28,9 @@ from zoo.files.errors import ZooError
 logger = logging.getLogger("ganzoo")
 
 SHIPPED = Path(__file__).parent
-EPOCHS, LEAST_STEPS, BATCH_SIZE, WIDTHS = 5, 100, 128, (32, 64, 128)
-TRAINING = 2  # counts up when they change: classifiers in the cache are then trained anew
+EPOCHS, MOST_EPOCHS, BATCH_SIZE, WIDTHS = 5, 30, 128, (32, 64, 128)
+LEAST_STEPS, ENOUGH_STEPS = 100, 1000
+TRAINING = 3  # counts up when they change: classifiers in the cache are then trained anew
 
 
 class Classifier:
@@ -104,9 +105,14 @@ def trained(store, classes: int) -> keras.Model:
 
 
 def steps(count: int) -> int:
-    """Batches to train on: EPOCHS of so many images, or more, for the statistics of batch normalisation."""
+    """Batches to train on, in whole epochs: EPOCHS, or as many up to MOST_EPOCHS as make ENOUGH_STEPS.
+
+    Never fewer than LEAST_STEPS, for the statistics of batch normalisation. With 3,705 photographs of garments at 64
+    pixels, 5 epochs were right on 37 % of the held-out ones, 30 epochs on 78 %.
+    """
     an_epoch = math.ceil(count / BATCH_SIZE)
-    return max(EPOCHS, math.ceil(LEAST_STEPS / an_epoch)) * an_epoch
+    epochs = max(EPOCHS, min(MOST_EPOCHS, math.ceil(ENOUGH_STEPS / an_epoch)), math.ceil(LEAST_STEPS / an_epoch))
+    return epochs * an_epoch
 
 
 def fitted(
