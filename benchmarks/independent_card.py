@@ -1,4 +1,4 @@
-"""Measures the model card of a checkpoint whose discriminator learned from efficientnet-lite0, with MobileNetV2 as its judge.
+"""Measures the card of a checkpoint with MobileNetV2 as its judge, since efficientnet-lite0 taught its discriminator.
 
     python benchmarks/independent_card.py export/clothing-64 --run runs/clothing --data my/clothing
 

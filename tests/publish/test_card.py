@@ -385,6 +385,15 @@ def test_a_known_folder_of_images_is_known_by_their_fingerprint():
     assert "does not know their licence" in another
 
 
+def test_a_teacher_who_judges_is_named():
+    moment = "How narrow the good moment of training was"
+    taught, others = (
+        section(render(network, data), moment) for network, data in (("projected-gan", "cifar10"), ("dcgan", "cifar10"))
+    )
+    assert "efficientnet-lite0, which taught the discriminator, also judged this KID" in taught
+    assert "taught" not in others
+
+
 def test_scores_stand_beside_their_floor_with_their_protocol():
     scores = section(render(), "Scores")
     assert "| FD-lite0 | 19.02 ± 0.12 | 1.250 | 15.22 |" in scores

@@ -1,5 +1,7 @@
 """The probe measures a GAN and leaves it as it is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,17 @@ def test_the_area_under_the_curve():
     assert above(np.array([1.0, 2.0]), np.array([0.0])) == 1
     assert above(np.zeros(3), np.zeros(4)) == 0.5
     assert above(np.array([0.0, 2.0]), np.array([1.0, 3.0])) == 0.25
+
+
+def test_an_image_with_several_logits_counts_once():
+    """D of a Projected GAN judges many places of an image: their mean is what D says of the image."""
+    flat = np.zeros((2, 4, 4, 1))
+    seen = {"real": np.array([[9.0, -7.0], [3.0, -1.0]]), "fake": np.array([[2.0, -2.0], [0.0, 0.0]])}
+    seen |= {"slopes": flat, "image_gradients": flat, "real_range": np.array([-1.0, 1.0])}
+    signals = Probe._judgement(SimpleNamespace(has_heldout=False), seen)
+    assert signals["separation"] == 1
+    assert (signals["probe_real"], signals["probe_fake"]) == (1, 0)
+    assert signals["probe_spread"] == 0.5
 
 
 def test_large_images_are_measured_in_parts_with_the_same_result(small, many, monkeypatch):

@@ -213,6 +213,15 @@ def test_a_log_cut_short_is_judged_as_far_as_it_goes(run):
     assert any("1 of 12 lines" in note for note in diagnosis.notes)
 
 
+def test_a_judge_that_taught_the_discriminator_is_named(tmp_path):
+    for recipe in ("quick-64", "dcgan-64"):
+        run = Run(tmp_path / recipe)
+        run.start(recipes.load(recipe, {"data.source": "images"}))
+        run.log({"step": 10, "images": 640, "d_loss": 1.0, "g_loss": 1.0, "kid": 0.1, "kid_error": 0.01})
+        named = ["efficientnet-lite0, which taught" in note for note in diagnose(run.path).notes]
+        assert any(named) == (recipe == "quick-64")
+
+
 def test_a_young_run_is_not_judged_and_an_older_log_is_said_to_be_one(tmp_path):
     run = Run(tmp_path / "run")
     run.start(RECIPE)

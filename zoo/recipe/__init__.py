@@ -3,7 +3,7 @@
 Importing it loads no Keras.
 """
 
-from zoo.recipe.combinations import LEAST_KID_IMAGES, require_source
+from zoo.recipe.combinations import KID_JUDGE, LEAST_KID_IMAGES, require_source
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Ramp, largest, scaled
 from zoo.recipe.reading import nearest
@@ -24,6 +24,7 @@ from zoo.recipe.recipe import (
 from zoo.recipe.writing import toml
 
 __all__ = [
+    "KID_JUDGE",
     "LEAST_KID_IMAGES",
     "LOSSES",
     "RECIPES",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.recipe.recipe import Recipe
 
 LEAST_KID_IMAGES = 20  # with fewer it says nothing
+KID_JUDGE = "efficientnet-lite0"  # whose features KID of a run compares
 
 
 def require_source(recipe: Recipe, received: str, how: str = "in data.source") -> None:

@@ -13,6 +13,7 @@ from zoo.evaluation import features
 from zoo.evaluation.metrics import extractors
 from zoo.evaluation.metrics.kernel import kernel_distance
 from zoo.evaluation.metrics.neighbours import recall
+from zoo.recipe import KID_JUDGE
 
 SHARE = 0.04  # of the time of training; beyond it, the raw generator goes unmeasured
 
@@ -41,7 +42,7 @@ class Quality:
         self._thread.shutdown()
 
     def _prepare(self, store: data.Store, images: np.ndarray, part: str):
-        extractor = extractors.load("efficientnet-lite0")
+        extractor = extractors.load(KID_JUDGE)
         return extractor, features.kept(extractor, images, store.fingerprint, part, self.count, quiet=True).features
 
     def __call__(self, average: Generator, raw: Generator) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.files.atomic import replacing
-from zoo.recipe import Recipe
+from zoo.recipe import KID_JUDGE, Recipe
 from zoo.training.search.study import Study
 
 DONE, PRUNED, INVALID, RUNNING = "done", "ended early", "invalid", "running"
@@ -155,9 +155,8 @@ def results(study: Study) -> Results:
 
 def judge(recipe: Recipe) -> str:
     """Who judges the trials, for a reader."""
-    name = "efficientnet-lite0"
-    taught = recipe.model.facts.teacher == name
-    return name + (" (which taught the discriminator too: let another judge confirm the best)" if taught else "")
+    taught = recipe.model.facts.teacher == KID_JUDGE
+    return KID_JUDGE + (" (which taught the discriminator too: let another judge confirm the best)" if taught else "")
 
 
 def table(study: Study, found: Results, file: Path) -> None:
