@@ -93,27 +93,33 @@ def test_python_code_fits(page, code):
 @pytest.mark.parametrize("name", resolve.shipped())
 def test_rows_of_a_shipped_checkpoint_are_its_evidence(name):
     facts = card.read(resolve.resolve(name))
-    info, scores, least = facts.info, facts.evaluation.evaluations[0].by_name, facts.evidence.classes.lacking
+    part = facts.evaluation.evaluations[0]
+    info, scores, least = facts.info, part.by_name, facts.evidence.classes.lacking
+    frechet, kernel = (scores[f"{score}-{part.scores[0].name.partition('-')[2]}"] for score in ("FD", "KID"))
     counts = info.parameters.generator, info.parameters.discriminator
     assert row(PAGES["docs/benchmarks.md"], name)[1:] == [
         f"{info.images / 1e6:.1f} M, {info.training.hours:.1f} h",
         ", ".join(f"{count / 1e6:.2f} M" for count in counts),
-        f"{scores['FD-lite0'].mean:.1f} ± {scores['FD-lite0'].spread:.1f}",
-        f"{scores['KID-lite0'].mean:.4f}",
+        f"{frechet.mean:.1f} ± {frechet.spread:.1f}",
+        f"{kernel.mean:.4f}",
         *(f"{scores[score].mean:.3f}" for score in ("precision", "recall", "density", "coverage")),
         f"{least.name} {100 * least.generated:.1f} %",
     ]
-    assert row(README, name)[3:] == [
-        f"{info.training.hours:.1f} hours",
-        f"{scores['FD-lite0'].mean:.1f}",
-        f"{scores['FD-lite0'].floor:.1f}",
-    ]
+    assert row(README, name)[3:] == [f"{info.training.hours:.1f} hours", f"{frechet.mean:.1f}", f"{frechet.floor:.1f}"]
+    for page in ("README.md", "docs/benchmarks.md"):
+        assert frechet.name in header(PAGES[page], name)
 
 
 def row(text: str, name: str) -> list[str]:
     """The cells of a checkpoint's row in a table."""
     line = re.search(rf"^\| \[?`{name}`.*\|$", text, re.MULTILINE).group()
     return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def header(text: str, name: str) -> str:
+    """The first line of the table that has a checkpoint's row."""
+    table = re.search(rf"^\|[^\n]*(?:\n\|[^\n]*)*\n\| \[?`{name}`", text, re.MULTILINE).group()
+    return table.splitlines()[0]
 
 
 def test_every_checkpoint_that_ships_has_its_rows():

@@ -125,9 +125,11 @@ print("LOADED", *{"tensorflow", "keras", "jax", "torch"} & sys.modules.keys())
 
 def test_list_shows_recipes_and_checkpoints(monkeypatch):
     monkeypatch.setattr("zoo.checkpoints.resolve.shipped", lambda: ["dcgan-fashion-mnist"])
-    lines = succeeds("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["recipe", *recipes.names()]
-    assert [line.split()[0] for line in lines if line.endswith(" trained")] == ["dcgan-fashion-mnist"]
+    trained, known = (
+        [line.split()[0] for line in part.splitlines()] for part in succeeds("list").stdout.strip().split("\n\n")
+    )
+    assert trained == ["trained", "dcgan-fashion-mnist"]
+    assert known == ["recipe", *recipes.names()]
 
 
 def test_list_is_json_for_scripts(monkeypatch):
@@ -140,6 +142,8 @@ def test_list_is_json_for_scripts(monkeypatch):
         "data": "tfds:fashion_mnist",
         "resolution": 32,
         "channels": 1,
+        "classes": 0,
+        "recipe": True,
         "checkpoint": True,
     }
     assert rows["sngan-64"]["checkpoint"] is False

@@ -11,36 +11,45 @@ import click
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 def list_(as_json: bool) -> None:
-    """Lists the recipes and the trained checkpoints.
+    """Lists the trained checkpoints, which you can draw from or fine-tune, and the recipes, which you can train.
 
     \b
     ganzoo list
     ganzoo list --json
     """
     from zoo import recipe
-    from zoo.checkpoints import resolve
+    from zoo.checkpoints import checkpoint, resolve
 
-    trained = set(resolve.shipped())
-    rows = []
-    for name in recipe.names():
-        loaded = recipe.load(name)
-        rows.append(
-            {
-                "name": name,
-                "network": loaded.model.network,
-                "data": loaded.data.source,
-                "resolution": loaded.data.resolution,
-                "channels": loaded.data.channels,
-                "checkpoint": name in trained,
-            }
-        )
+    names, trained = recipe.names(), resolve.shipped()
+    made_by = {name: recipe.load(name) for name in names}
+    made_by |= {name: checkpoint.open_checkpoint(resolve.resolve(name)).recipe for name in trained}
+    rows = [
+        {
+            "name": name,
+            "network": loaded.model.network,
+            "data": loaded.data.source,
+            "resolution": loaded.data.resolution,
+            "channels": loaded.data.channels,
+            "classes": loaded.model.classes,
+            "recipe": name in names,
+            "checkpoint": name in trained,
+        }
+        for name, loaded in sorted(made_by.items())
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo(f"{'recipe':32}{'data':24}{'size':14}checkpoint")
-    for row in rows:
-        size = f"{row['resolution']}x{row['resolution']}x{row['channels']}"
-        click.echo(f"{row['name']:32}{row['data'] or '--data':24}{size:14}{'trained' if row['checkpoint'] else '-'}")
+    click.echo(f"{'trained checkpoint':32}{'network':16}{'size':14}classes")
+    for row in (row for row in rows if row["checkpoint"]):
+        click.echo(f"{_described(row)}{row['classes'] or '-'}")
+    click.echo(f"\n{'recipe':32}{'network':16}{'size':14}data")
+    for row in (row for row in rows if row["recipe"]):
+        click.echo(f"{_described(row)}{row['data'] or '--data'}")
+
+
+def _described(row: dict) -> str:
+    """The columns that both tables have."""
+    return f"{row['name']:32}{row['network']:16}{row['resolution']}x{row['resolution']}x{row['channels']}".ljust(62)
 
 
 @click.command()
