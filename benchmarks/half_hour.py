@@ -1,6 +1,6 @@
 """What half an hour makes of a folder of images: quick-64 beside stylegan-lite-64, and beside fine-tuning.
 
-    python benchmarks/half_hour.py run OUT --data my/images --start avatars-64
+    python benchmarks/half_hour.py run OUT --data my/images --start clothing-64
     python benchmarks/half_hour.py report OUT
 
 Each contestant trains with the commands that a user would type, and --for 5, 10, 20 and 30 minutes in all; what
@@ -39,21 +39,25 @@ def main() -> None:
     run.add_argument("out", type=Path)
     run.add_argument("--data", required=True, help="a folder of images")
     run.add_argument("--start", nargs="*", default=[], help="checkpoints to fine-tune")
+    run.add_argument("--classes", action="store_true", help="train with the classes of the folder")
     run.add_argument("--minutes", nargs="+", type=float, default=[5, 10, 20, 30])
+    run.add_argument("--only", help="one of the contestants, such as 'from clothing-64'")
     report = commands.add_parser("report", help="prints the scores and draws them")
     report.add_argument("out", type=Path)
     options = parser.parse_args()
     if options.command == "run":
         options.out.mkdir(parents=True, exist_ok=True)
         for name, first in contestants(options).items():
-            compete(name, first, options)
+            if options.only in (None, name):
+                compete(name, first, options)
     show(options.out)
 
 
 def contestants(options: argparse.Namespace) -> dict[str, list[str]]:
     """What a user would type to begin, by name."""
-    new = {name: ["train", name, "--data", options.data] for name in ("quick-64", "stylegan-lite-64")}
-    return new | {f"from {name}": ["finetune", name, "--data", options.data] for name in options.start}
+    images = ["--data", options.data, *(["--set", "model.classes=auto"] if options.classes else [])]
+    new = {name: ["train", name, *images] for name in ("quick-64", "stylegan-lite-64")}
+    return new | {f"from {name}": ["finetune", name, *images] for name in options.start}
 
 
 def compete(name: str, first: list[str], options: argparse.Namespace) -> None:

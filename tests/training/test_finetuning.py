@@ -55,6 +55,12 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
         np.testing.assert_array_equal(array, after[name], err_msg="its recipe alone makes it again")
 
 
+def test_a_time_limit_ends_a_fine_tuning_and_not_its_length():
+    assert finetuning.length(500_000, None) == 50_000
+    assert finetuning.length(500_000, 1_800) == 500_000
+    assert finetuning.length(5, None) == 1
+
+
 @pytest.mark.parametrize(
     ("shown", "batch", "expected"),
     [(32_000, 32, 32), (31_999, 32, 16), (12_000, 32, 8), (100, 32, 8), (100, 4, 4), (100, 24, 12), (100, 36, 36)],

@@ -36,7 +36,7 @@ def list_checkpoints() -> list[str]:
 
     Example:
         >>> zoo.list_checkpoints()[0]
-        'dcgan-fashion-mnist'
+        'clothing-64'
     """
     return sorted({*shipped(), *released()})
 

@@ -62,7 +62,11 @@ def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_
 @click.argument("name")
 @click.option("--data", required=True, help="tfds:NAME, a folder of images, a .zip, .npz or .npy file.")
 @click.option("--out", help="The folder of the run.  [default: runs/NAME-finetuned]")
-@click.option("--images", type=click.IntRange(min=1), help="Real images to show.  [default: a tenth of the first run]")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help="Real images to show to D.  [default: a tenth of the first run; with --for, as many]",
+)
 @click.option("--freeze-d", default=0, show_default=True, type=click.IntRange(min=0), help="Keep D's first layers.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @click.option("--strategy", type=STRATEGY, default="auto", show_default=True, help="Devices that share a batch.")
@@ -76,7 +80,7 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir, se
     word.
 
     \b
-    ganzoo finetune stylegan-lite-fashion-mnist --data my/images
+    ganzoo finetune clothing-64 --data my/images --for 30m
     ganzoo finetune wgan-gp-fashion-mnist --data digits.npz --images 60000
     """
     from zoo import recipe as recipes

@@ -16,13 +16,19 @@ GAP = 2  # pixels between groups of a gallery
 COLOURS = {"generated": "tab:red", "real": "tab:blue", "held-out": "0.6"}
 
 
-def gallery(images: np.ndarray, columns: int, scale: int = 2) -> bytes:
-    """A PNG of images uint8 [N, H, W, C] in rows, each enlarged."""
-    return pictures.png(pictures.grid(images, columns, scale))
+def gallery(images: np.ndarray, columns: int) -> bytes:
+    """A PNG of images uint8 [N, H, W, C] in rows."""
+    return pictures.png(pictures.grid(images, columns, _enlargement(images)))
 
 
-def columns(groups: np.ndarray, apart: int | None = None, scale: int = 2) -> bytes:
+def _enlargement(images: np.ndarray) -> int:
+    """How large a pixel is drawn: images of 64 pixels can be seen as they are."""
+    return 2 if images.shape[-2] < 64 else 1
+
+
+def columns(groups: np.ndarray, apart: int | None = None) -> bytes:
     """A PNG of groups of images uint8 [groups, N, H, W, C], each a column, with a gap after so many rows."""
+    scale = _enlargement(groups)
     rows = groups.swapaxes(0, 1)
     apart = apart or len(rows)
     parts = [pictures.grid(np.concatenate(rows[i : i + apart]), len(groups), scale) for i in range(0, len(rows), apart)]

@@ -58,7 +58,7 @@ def finetune(
     Args:
         name: what `load_generator` accepts.
         source: "tfds:NAME", a folder of images, a .zip, .npz or .npy file.
-        images: real images to show to D; by default a tenth of the original run.
+        images: real images to show to D; by default a tenth of the original run, or all of it where `seconds` end it.
         freeze_d: see `zoo.recipe.Schedule`.
         overrides: dotted recipe keys, as `Recipe.replace` takes them; they also replace what is chosen here.
         out, data_dir, strategy, seconds: as in `train`.
@@ -75,7 +75,7 @@ def finetune(
         "start": resolve.pinned(name, folder),
         "data.source": source,
         "data.fit": "crop",
-        "schedule.images": images or max(1, old.schedule.images // 10),
+        "schedule.images": images or length(old.schedule.images, seconds),
         "schedule.freeze_d": freeze_d,
     }
     asked = old.replace(**(changes | overrides))
@@ -93,6 +93,11 @@ def finetune(
         loop.check_devices(recipe, seconds)
         _announce(name, recipe, store)
         return loop.train_on(recipe, run, store, stopping)
+
+
+def length(before: int, seconds: float | None) -> int:
+    """Images to show where nobody says how many: a tenth of the first run, or as many where a time ends it."""
+    return before if seconds else max(1, before // 10)
 
 
 def rates(opened: checkpoint.Checkpoint) -> dict[str, Any]:
