@@ -30,7 +30,7 @@ SECTION = """
 
 {title}. `ganzoo sample {name}`
 
-![64 images drawn by {name}](gallery/{name}.png)
+![{count} images drawn by {name}](gallery/{name}.png)
 
 A walk through four latents, `ganzoo interpolate {name}`:
 
@@ -64,7 +64,7 @@ def _section(name: str, folder: Path) -> str:
     moved = directions.sheet(generator, found, generator.latents(seed=0))
     sheet = pictures.grid(np.asarray(moved), directions.COLUMNS, 2)
     (folder / f"{name}-directions.png").write_bytes(pictures.png(sheet, about))
-    return SECTION.format(name=name, title=generator.recipe.model.facts.title, method=found.method)
+    return SECTION.format(name=name, title=generator.recipe.model.facts.title, method=found.method, count=len(images))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ along a random direction, averaged over 1,000 directions; here it is multiplied 
 changes no comparison. For each count it prints, over 10 random choices of as many real and generated images:
 
     order    Spearman's correlation, over the models, between a score's mean and FD of all images
-    told     of all pairs of models, by how many standard deviations of one score they differ: the median
+    told     of all pairs of models, by how many standard deviations of one score they differ: the median. The choices
+             come from one pool, so that deviations are corrected for what they share
     bias     the mean over all models, divided by that at the largest count: 1 where the count does not matter
 
 A score that needs few images has an order and a bias near 1, and tells pairs apart by many deviations.
@@ -51,7 +52,10 @@ def main() -> None:
         found = {count: scores(score, real, fakes, count) for count in options.counts}
         for count, values in found.items():
             bias = np.mean(values) / np.mean(found[max(options.counts)])
-            print(f"{name:6}{count:8,}{order(values, largest):8.2f}{told(values):8.1f}{bias:8.2f}", flush=True)
+            print(
+                f"{name:6}{count:8,}{order(values, largest):8.2f}{told(values, count / len(real)):8.1f}{bias:8.2f}",
+                flush=True,
+            )
 
 
 def drawn(options: argparse.Namespace, extractor) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -96,9 +100,9 @@ def order(values: np.ndarray, largest: list[float]) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def told(values: np.ndarray) -> float:
-    """By how many standard deviations two models differ, the median over all pairs."""
-    means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1)
+def told(values: np.ndarray, share: float) -> float:
+    """By how many standard deviations two models differ, the median over all pairs; each choice is a share of all."""
+    means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(1 - share)
     pairs = itertools.combinations(range(len(values)), 2)
     return float(np.median([abs(means[a] - means[b]) / np.hypot(deviations[a], deviations[b]) for a, b in pairs]))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo.checkpoints import resolve
 
 NAMES = sorted(set(zoo.__all__) - {"__version__"})
 
@@ -102,6 +103,7 @@ def test_examples_that_need_no_file_are_right(name):
 
 
 def test_lists_name_what_can_be_loaded():
-    assert {"dcgan-fashion-mnist", "sngan-small-cifar10"} <= set(zoo.list_checkpoints()) <= set(zoo.list_recipes())
+    assert {"clothing-64", "dcgan-fashion-mnist", "sngan-small-cifar10"} <= set(zoo.list_checkpoints())
+    assert all(resolve.resolve(name).is_dir() for name in zoo.list_checkpoints())
     for name in zoo.list_recipes():
         assert zoo.load_recipe(name).name == name

@@ -15,6 +15,7 @@ from zoo.checkpoints.generator import Generator, load_generator, to_uint8
 from zoo.files import pictures
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.publish import card
 
 TINY = {"model.latent_dim": 8, "model.g_channels": 4, "model.d_channels": 4}
 SAVED = {"dcgan": "dcgan-fashion-mnist", "stylegan-lite": "stylegan-lite-cifar10"}
@@ -262,6 +263,14 @@ def test_a_shipped_checkpoint_was_made_by_its_recipe_and_nothing_else(name):
     recipe = recipes.load(FOLDERS.get(name, name))
     changes = recipes.difference(recipe, checkpoint.open_checkpoint(resolve.resolve(name)).recipe)
     assert {change.partition(":")[0] for change in changes} <= (OF_A_FOLDER if name in FOLDERS else set())
+
+
+@pytest.mark.parametrize("name", resolve.shipped())
+def test_the_card_of_a_shipped_checkpoint_says_whether_its_recipe_changed_on_the_way(name):
+    facts = card.read(resolve.resolve(name))
+    assert facts.changed_on_the_way == (name == "clothing-64")
+    said = "the recipe changed during the run" in " ".join(card.render(facts, name).split())
+    assert said == facts.changed_on_the_way
 
 
 @pytest.mark.parametrize("name", resolve.shipped())

@@ -7,6 +7,7 @@ from PIL import Image
 import zoo
 from zoo import networks
 from zoo.checkpoints import checkpoint
+from zoo.checkpoints.run import Run
 from zoo.recipe import scaled
 from zoo.step.gan import GAN
 from zoo.training import finetuning
@@ -55,10 +56,22 @@ def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, t
         np.testing.assert_array_equal(array, after[name], err_msg="its recipe alone makes it again")
 
 
-def test_a_time_limit_ends_a_fine_tuning_and_not_its_length():
-    assert finetuning.length(500_000, None) == 50_000
-    assert finetuning.length(500_000, 1_800) == 500_000
-    assert finetuning.length(5, None) == 1
+def test_a_time_limit_ends_a_fine_tuning_and_not_its_length(recipe, tmp_path):
+    new, begun = Run(tmp_path / "new"), Run(tmp_path / "begun")
+    assert finetuning.length(500_000, None, new) == 50_000
+    assert finetuning.length(500_000, 1_800, new) == 500_000
+    assert finetuning.length(5, None, new) == 1
+    begun.start(recipe.replace(**{"schedule.images": 1_234}))
+    assert finetuning.length(500_000, None, begun) == finetuning.length(500_000, 1_800, begun) == 1_234
+
+
+def test_a_fine_tuning_goes_on_with_a_time_limit_and_without(recipe, images, tmp_path):
+    base = zoo.train(recipe.replace(**{"schedule.images": 80, "schedule.batch_size": 8}), tmp_path / "base")
+    begun = zoo.finetune(base.path, images, tmp_path / "tuned", seconds=1e-3)
+    assert begun.recipe.schedule.images == 80
+    done = zoo.finetune(base.path, images, tmp_path / "tuned")
+    assert done.recipe.schedule.images == 80
+    assert done.entries()[-1]["images"] == 80
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 from zoo.checkpoints.run import Run
 
+CHANGED = "the recipe changed here: "  # begins a finding
+
 
 def history(run: Run, images: int) -> dict[str, Any]:
     """The training of a checkpoint after `images` images, from the log of its run.
@@ -67,7 +69,7 @@ def _findings(entries: list[dict]) -> list[dict] | None:
             back = f"{entry['rollback']['why']}: the run went back to here from step {entry['rollback']['from_step']:,}"
             first[f"rollback {i}"] = {"images": entry["images"], "finding": f"{back}, and on with half the rates"}
         for line in entry.get("changes", ()):
-            first[f"change {i} {line}"] = {"images": entry["images"], "finding": f"the recipe changed here: {line}"}
+            first[f"change {i} {line}"] = {"images": entry["images"], "finding": f"{CHANGED}{line}"}
         for finding in entry.get("findings", ()):
             kind = finding.get("name") if isinstance(finding, dict) else str(finding).partition(":")[0]
             first.setdefault(str(kind), {"images": entry["images"], "finding": finding})

@@ -17,9 +17,9 @@ def main(debug: bool) -> None:
 
     \b
     ganzoo list
-    ganzoo sample dcgan-fashion-mnist -o samples.png
-    ganzoo train dcgan-fashion-mnist
-    ganzoo finetune stylegan-lite-fashion-mnist --data my/images
+    ganzoo sample clothing-64 -o samples.png
+    ganzoo train quick-64 --data my/images --for 30m
+    ganzoo finetune clothing-64 --data my/images --for 30m
     ganzoo doctor runs/mine
     ganzoo evaluate runs/mine
     """

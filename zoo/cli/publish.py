@@ -72,7 +72,8 @@ def push(name, repository, private, revision, message, license, space) -> None:
 @click.argument("name")
 @click.option("-o", "--out", help="A new folder for a copy.  [default: the Hub's cache alone]")
 def pull(name: str, out: str | None) -> None:
-    """Fetches a checkpoint for use without a connection. NAME: hf://org/name@revision, or a name from `ganzoo list`.
+    """Fetches a checkpoint for use without a connection. NAME: hf://org/name@revision, or one that
+    `ganzoo list` names.
 
     \b
     ganzoo pull hf://my-name/my-gan

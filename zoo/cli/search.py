@@ -29,8 +29,8 @@ from zoo.files.shell import command
 def search(recipe, data, out, resume, settings, seconds, space, objective, data_dir, show_space, **numbers) -> None:
     """Tries variants of a recipe on your images, ends the bad ones early, and names the best.
 
-    RECIPE: a name from `ganzoo list`, or a .toml file. Trials are as long in images, or with --for and --trial-for in
-    time. The best ones run once more with another seed. Ctrl-C saves, and --resume goes on. Several processes may work
+    RECIPE: one that `ganzoo list` names, or a .toml file. Trials are as long in images, or with --for and --trial-for
+    in time. The best ones run once more with another seed. Ctrl-C saves, and --resume goes on. Several processes may work
     on one search.
 
     \b

@@ -22,7 +22,7 @@ STRATEGY = click.Choice(["auto", "none", "mirrored", "multi-worker", "tpu"])
 @click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Train so long, then save: 30m, 2h, 1h30m.")
 @click.option("--dry-run", is_flag=True, help="Read the data, try a few steps, say how long it will take, and stop.")
 def train(recipe, data, out, resume, settings, strategy, data_dir, seconds, dry_run) -> None:
-    """Trains a recipe. RECIPE: a name from `ganzoo list`, or a .toml file.
+    """Trains a recipe. RECIPE: one that `ganzoo list` names, or a .toml file.
 
     Ctrl-C saves; the same command, or --resume, goes on exactly where it stopped. With --resume, --set may change the
     length (schedule.images), the learning rates, log, watch and name; the run records it. The exit status is 130 after

@@ -6,8 +6,8 @@ is trained on both kinds together. For each seed:
 
 - As many images are generated as there are real training images, once, with the labels of these. They are not drawn
   anew in each epoch: a real training set does not grow either.
-- All three classifiers take the same number of steps, those of five epochs of the real images. So the one that has
-  both kinds sees each image half as often, and gains nothing by longer training.
+- All three classifiers take the same number of steps: five epochs of the real images, or more where these are few. So
+  the one that has both kinds sees each image half as often, and gains nothing by longer training.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def finetune(
         "start": resolve.pinned(name, folder),
         "data.source": source,
         "data.fit": "crop",
-        "schedule.images": images or length(old.schedule.images, seconds),
+        "schedule.images": images or length(old.schedule.images, seconds, Run(out)),
         "schedule.freeze_d": freeze_d,
     }
     asked = old.replace(**(changes | overrides))
@@ -95,8 +95,13 @@ def finetune(
         return loop.train_on(recipe, run, store, stopping)
 
 
-def length(before: int, seconds: float | None) -> int:
-    """Images to show where nobody says how many: a tenth of the first run, or as many where a time ends it."""
+def length(before: int, seconds: float | None, run: Run) -> int:
+    """Images to show where nobody says how many: those of a run that goes on, else a tenth of the first run.
+
+    Where a time ends the run, as many as the first run had.
+    """
+    if (run.path / "recipe.toml").is_file():
+        return run.recipe.schedule.images
     return before if seconds else max(1, before // 10)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo.checkpoints import checkpoint, labels
+from zoo.checkpoints.run_history import CHANGED
 from zoo.evaluation import results
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
@@ -99,7 +100,8 @@ class Facts:
         """What is published of the data set, or nothing. A folder is known by the fingerprint of its images."""
         known, fingerprint = PUBLISHED["data"], self.info.data.fingerprint
         same = (one for one in known.values() if fingerprint and one.get("fingerprint") == fingerprint)
-        return known.get(self.recipe.data.source) or next(same, {})
+        named = known.get(self.recipe.data.source, {})
+        return next(same, {} if "fingerprint" in named else named)
 
     @property
     def published(self) -> list[dict[str, str]]:
@@ -110,6 +112,12 @@ class Facts:
     @property
     def training(self) -> Training | None:
         return (self.evidence and self.evidence.training) or self.info.training
+
+    @property
+    def changed_on_the_way(self) -> bool:
+        """Whether the recipe changed during the run: the last one alone does not make these weights."""
+        found = (self.training and self.training.findings) or ()
+        return any(isinstance(row.finding, str) and row.finding.startswith(CHANGED) for row in found)
 
     @property
     def machines(self) -> list[Machine]:
