@@ -30,8 +30,8 @@ def search(recipe, data, out, resume, settings, seconds, space, objective, data_
     """Tries variants of a recipe on your images, ends the bad ones early, and names the best.
 
     RECIPE: one that `ganzoo list` names, or a .toml file. Trials are as long in images, or with --for and --trial-for
-    in time. The best ones run once more with another seed. Ctrl-C saves, and --resume goes on. Several processes may work
-    on one search.
+    in time. The best ones run once more with another seed. Ctrl-C saves, and --resume goes on. Several processes may
+    work on one search.
 
     \b
     ganzoo search quick-64 --data my/images --for 6h
