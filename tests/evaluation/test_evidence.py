@@ -254,7 +254,7 @@ def test_a_checkpoint_from_before_a_change_is_its_runs_own(exported, run, source
     assert facts.evidence.training.run_images == 400
     assert facts.evidence.moment.seeds[0].raw
     text = card.render(facts, "mine")
-    assert "the recipe changed here: schedule.images: 12 -" in text
+    assert "the recipe changed here: schedule.images: 12 to " in text
     assert "train dcgan-fashion-mnist" in facts.evidence.command
     assert "schedule.images=12" in facts.evidence.command
 

@@ -115,9 +115,10 @@ class Facts:
 
     @property
     def changed_on_the_way(self) -> bool:
-        """Whether the recipe changed during the run: the last one alone does not make these weights."""
+        """Whether the recipe changed before this snapshot: the last one alone does not make these weights."""
         found = (self.training and self.training.findings) or ()
-        return any(isinstance(row.finding, str) and row.finding.startswith(CHANGED) for row in found)
+        changes = [row for row in found if isinstance(row.finding, str) and row.finding.startswith(CHANGED)]
+        return any(row.images < (self.info.images or 0) for row in changes)
 
     @property
     def machines(self) -> list[Machine]:
