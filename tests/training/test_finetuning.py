@@ -65,6 +65,7 @@ def test_a_time_limit_ends_a_fine_tuning_and_not_its_length(recipe, tmp_path):
     assert finetuning.length(500_000, None, begun) == finetuning.length(500_000, 1_800, begun) == 1_234
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_goes_on_with_a_time_limit_and_without(recipe, images, tmp_path):
     base = zoo.train(recipe.replace(**{"schedule.images": 80, "schedule.batch_size": 8}), tmp_path / "base")
     begun = zoo.finetune(base.path, images, tmp_path / "tuned", seconds=1e-3)

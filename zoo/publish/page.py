@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import base64
 import hashlib
+import io
 import re
 import shutil
 import tempfile
@@ -96,8 +97,7 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
         mixed = {"fn": _told(model.between), "inputs": pair, "outputs": between, **quick}
         shifted = {"fn": _told(model.moved), "inputs": moving, "outputs": moved, **quick}
         for control in (seed, truncation, label):
-            control.change(**drawn)
-            control.change(**shifted)
+            control.change(**drawn).then(**shifted)  # the grid first: one waits for it
         for control in (share, layers, truncation, label):
             control.change(**mixed)
         for control in (number, amount):
@@ -173,7 +173,9 @@ class _Models:
 
     def _file(self, picture: Image.Image) -> str:
         """A file of this picture, written once: Gradio's own is written anew while another visitor reads it."""
-        content = pictures.png(picture)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=1)  # a smaller file would take ten times as long
+        content = buffer.getvalue()
         file = self._pictures / f"{hashlib.sha256(content).hexdigest()}.png"
         if not file.exists():
             with atomic.replacing(file) as new:
