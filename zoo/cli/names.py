@@ -22,7 +22,8 @@ def list_(as_json: bool) -> None:
 
     names, trained = recipe.names(), resolve.shipped()
     made_by = {name: recipe.load(name) for name in names}
-    made_by |= {name: checkpoint.open_checkpoint(resolve.resolve(name)).recipe for name in trained}
+    others = [name for name in trained if name not in made_by]  # made by a recipe of another name
+    made_by |= {name: checkpoint.open_checkpoint(resolve.resolve(name)).recipe for name in others}
     rows = [
         {
             "name": name,

@@ -19,7 +19,7 @@ from zoo import networks
 from zoo.files.errors import ZooError
 from zoo.networks.parts.network import Model
 from zoo.recipe import ranges
-from zoo.recipe.combinations import require_possible
+from zoo.recipe.combinations import KID_JUDGE, require_possible
 from zoo.recipe.losses import LOSSES, LossFacts
 from zoo.recipe.numbers import Count, NotNegative, Positive, Ramp, Share, Whole, largest, times
 from zoo.recipe.reading import convert, nearest, read_text, read_toml, upgraded
@@ -149,6 +149,11 @@ class Recipe(Table, frozen=True, kw_only=True):
     paper: str = ""
     watch: Literal["warn", "stop", "rollback"] = "warn"  # when training fails: say so; stop; or go back and on, slower
     start: str = ""  # a checkpoint whose two networks this run starts from, as fine-tuning does
+
+    @property
+    def kid_judge_taught(self) -> bool:
+        """Whether the judge of a run's KID taught D too: then this KID compares moments of one run alone."""
+        return self.model.facts.teacher == KID_JUDGE
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values, which `from_dict` reads again."""

@@ -66,7 +66,7 @@ def finetune(
     Example:
         >>> run = zoo.finetune("stylegan-lite-fashion-mnist", "my/images", "runs/mine")
     """
-    stopping = Stopping(seconds)
+    stopping, run = Stopping(seconds), Run(out)
     folder, overrides = resolve.resolve(name), overrides or {}
     opened = checkpoint.open_checkpoint(folder)
     old = opened.recipe
@@ -75,7 +75,7 @@ def finetune(
         "start": resolve.pinned(name, folder),
         "data.source": source,
         "data.fit": "crop",
-        "schedule.images": images or length(old.schedule.images, seconds, Run(out)),
+        "schedule.images": images or length(old.schedule.images, seconds, run),
         "schedule.freeze_d": freeze_d,
     }
     asked = old.replace(**(changes | overrides))
@@ -88,7 +88,6 @@ def finetune(
         if old.model.classes and "model.classes" not in overrides:
             changes |= {"model.classes": "auto"} if labelled(store) else {"model.classes": 0, "data.balanced": False}
         recipe = with_classes(old.replace(**(changes | overrides)), store)
-        run = Run(out)
         run.check(recipe)
         loop.check_devices(recipe, seconds)
         _announce(name, recipe, store)

@@ -100,7 +100,7 @@ def diagnose(path: str | Path) -> Diagnosis:
         notes.append(f"{len(damaged)} of {count} lines of the log are cut short or damaged, and were left out.")
     if not any("separation" in entry for entry in entries):
         notes.append("The log has no probe signals, as older versions wrote it: the rest alone was judged.")
-    if recipe.model.facts.teacher == recipes.KID_JUDGE and any("kid" in entry for entry in entries):
+    if recipe.kid_judge_taught and any("kid" in entry for entry in entries):
         notes.append(
             f"{recipes.KID_JUDGE}, which taught the discriminator, also judges KID here. KID tells better checkpoints "
             "of this run from worse ones; compare with other models by another judge."

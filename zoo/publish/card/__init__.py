@@ -14,7 +14,6 @@ from zoo.files.shell import command
 from zoo.publish.card.facts import PUBLISHED, Facts, decode, read
 from zoo.publish.card.header import header
 from zoo.publish.card.wording import FILTERS, escaped, flowed
-from zoo.recipe import KID_JUDGE
 
 __all__ = ["PUBLISHED", "Facts", "decode", "read", "render"]
 
@@ -53,6 +52,5 @@ def render(facts: Facts, handle: str, pictures: str = "") -> str:
         warnings=[*(evaluation.warnings if evaluation else ()), *(evidence.measured.warnings if evidence else ())],
         handle=handle,
         pictures=pictures,
-        kid_judge=KID_JUDGE,
     )
     return f"{header(facts, facts.data)}\n\n{flowed(body)}"

@@ -97,11 +97,9 @@ class Facts:
 
     @property
     def data(self) -> dict[str, str]:
-        """What is published of the data set, or nothing. A folder is known by the fingerprint of its images."""
-        known, fingerprint = PUBLISHED["data"], self.info.data.fingerprint
-        same = (one for one in known.values() if fingerprint and one.get("fingerprint") == fingerprint)
-        named = known.get(self.recipe.data.source, {})
-        return next(same, {} if "fingerprint" in named else named)
+        """What is published of the data set, or nothing."""
+        known = PUBLISHED["images"].get(self.info.data.fingerprint)
+        return known or PUBLISHED["data"].get(self.recipe.data.source, {})
 
     @property
     def published(self) -> list[dict[str, str]]:

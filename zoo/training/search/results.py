@@ -155,8 +155,8 @@ def results(study: Study) -> Results:
 
 def judge(recipe: Recipe) -> str:
     """Who judges the trials, for a reader."""
-    taught = recipe.model.facts.teacher == KID_JUDGE
-    return KID_JUDGE + (" (which taught the discriminator too: let another judge confirm the best)" if taught else "")
+    warning = " (which taught the discriminator too: let another judge confirm the best)"
+    return KID_JUDGE + (warning if recipe.kid_judge_taught else "")
 
 
 def table(study: Study, found: Results, file: Path) -> None:
