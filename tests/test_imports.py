@@ -60,7 +60,7 @@ def python(script: str):
 
 def test_the_way_of_a_sample_is_short():
     """It loads no training step, no training data, and nothing that exports or trains."""
-    rooms = {name.partition(".")[0] for name in reach("checkpoints.generator") | reach("cli.samples")}
+    rooms = {name.partition(".")[0] for name in reach("checkpoints.graph") | reach("cli.samples")}
     assert rooms - {"zoo"} == {"backend", "checkpoints", "cli", "files", "networks", "recipe"}
 
 
@@ -71,14 +71,14 @@ def test_one_module_imports_each_engine():
         }
         return {
             (name, package)
-            for package in ("tensorflow", "tensorflow_datasets", "jax", "torch")
+            for package in ("tensorflow", "tensorflow_datasets", "jax", "torch", "onnxruntime")
             for name in FILES
             if package in packages[name]
         }
 
     engines = {("backend.tensorflow", "tensorflow"), ("backend.jax", "jax")}
     assert users(inside_functions=False) == engines
-    assert users() == engines | {("data.sources.tfds", "tensorflow_datasets")}
+    assert users() == engines | {("data.sources.tfds", "tensorflow_datasets"), ("checkpoints.graph", "onnxruntime")}
 
 
 def test_importing_zoo_costs_nothing():
@@ -87,11 +87,11 @@ def test_importing_zoo_costs_nothing():
 
 
 def test_light_modules_load_no_backend():
-    light = ["cli", "cli.samples", "recipe", "checkpoints.resolve", "checkpoints.run", "checkpoints.generator", "data"]
+    light = ["cli", "cli.samples", "recipe", "checkpoints.resolve", "checkpoints.run", "checkpoints.graph", "data"]
     loaded = python(
         f"import json, sys, {', '.join('zoo.' + name for name in light)}\nprint(json.dumps(list(sys.modules)))"
     )
-    assert not {"keras", "tensorflow", "jax", "torch"} & set(loaded)
+    assert not {"keras", "tensorflow", "jax", "torch", "onnxruntime"} & set(loaded)
 
 
 def imported_in_order(node) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,8 @@ class Generator:
     """An averaged generator, ready to sample.
 
     Attributes:
-        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1].
+        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1]; of
+            `graph.load_shipped`, a `Graph`.
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
         weights: "ema" or "raw", as in `load_generator`.
@@ -81,12 +82,19 @@ class Generator:
         ((4, 32, 32, 1), 32)
     """
 
-    def __init__(self, model: keras.Model, recipe: Recipe, info: dict, weights: str = "ema", name: str = "") -> None:
-        from zoo import backend, networks
-
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        info: dict,
+        weights: str = "ema",
+        name: str = "",
+        draw: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None,
+    ) -> None:
+        """`draw` computes the function of `model`; by default, Keras compiles it."""
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
         self.name, self.classes = name or recipe.name, labels.names(recipe, info)
-        self._draw = backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
+        self._draw = draw or _compiled(model)
 
     @property
     def has_w(self) -> bool:
@@ -326,6 +334,12 @@ class Generator:
                 f"one again. Received: {self.name}"
             )
         return to_uint8(images)
+
+
+def _compiled(model: keras.Model) -> Callable:
+    from zoo import backend, networks
+
+    return backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
 
 
 def _require_whole(value, least: int, what: str) -> None:
