@@ -82,6 +82,7 @@ def test_samples_of_the_wrong_class_are_worth_less(store):
     assert lines[-1].split()[-1] == f"{found.ratio.mean:.3f}"
 
 
+@pytest.mark.slow
 def test_a_classifier_takes_so_many_steps_and_no_more():
     images, labels = lights(np.arange(130) % 3, 0), np.arange(130) % 3
     for steps in (1, 3, 4):  # an epoch has 3

@@ -309,6 +309,7 @@ def test_bad_input_is_refused(generated, real, options, match):
         zoo.evaluate(generated, real, images=10, **options)
 
 
+@pytest.mark.slow
 def test_the_commands_print_a_table_and_write_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("a.npz", images=squares(60))
