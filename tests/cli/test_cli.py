@@ -67,7 +67,8 @@ def no_backend(monkeypatch):
     for name in (
         "zoo.cli.draw.load_backend",
         "zoo.cli.train.load_backend",
-        "zoo.checkpoints.generator.load_generator",
+        "zoo.checkpoints.generator.built",
+        "zoo.checkpoints.graph.built",
         "zoo.training.loop.train",
     ):
         monkeypatch.setattr(name, work)

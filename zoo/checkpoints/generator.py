@@ -41,11 +41,21 @@ def load_generator(name: str | Path, weights: str = "ema", checkpoint: str | Non
         >>> zoo.load_generator("dcgan-fashion-mnist").sample(4, seed=0).shape
         (4, 32, 32, 1)
     """
+    return built(name, opened(name, checkpoint), weights)
+
+
+def opened(name: str | Path, which: str | None = None) -> Checkpoint:
+    """The checkpoint that `load_generator` would draw from, before Keras is imported; errors as there."""
+    found = open_checkpoint(resolve.resolve(name, which))
+    if found.info.get("step") == 0 and not resolve.is_run(name):  # of a run, the choice says so
+        logger.warning(f"{found.path} is of step 0, the start of a run, which training has not touched")
+    return found
+
+
+def built(name: str | Path, opened: Checkpoint, weights: str = "ema") -> Generator:
+    """The generator of an `opened` checkpoint, of the name that it was opened by; arguments as in `load_generator`."""
     from zoo import networks
 
-    opened = open_checkpoint(resolve.resolve(name, checkpoint))
-    if opened.info.get("step") == 0 and not resolve.is_run(name):  # of a run, the choice says so
-        logger.warning(f"{opened.path} is of step 0, the start of a run, which training has not touched")
     model = networks.build_generator(opened.recipe, precision="float32")
     assign(by_path(model.variables), _weights(opened, weights), "generator")
     return Generator(model, opened.recipe, opened.info, weights, resolve.public(name, opened.path))
@@ -68,8 +78,7 @@ class Generator:
     """An averaged generator, ready to sample.
 
     Attributes:
-        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1]; of
-            `graph.load_shipped`, a `Graph`.
+        model: the Keras model, z [N, latent_dim] (and other noise, by name) -> float32 [N, H, W, C] in [-1, 1].
         recipe: what it was trained with.
         info: the checkpoint's ganzoo.json: training data, images seen, versions.
         weights: "ema" or "raw", as in `load_generator`.

@@ -76,6 +76,14 @@ def load(path: str | Path, generator: Generator) -> dict[str, np.ndarray]:
         ) from None
 
 
+def is_in_w(path: str | Path | None) -> bool:
+    """Whether a file seems to hold latents in w, as `Generator.in_w` gives them; no path, or no such file, does not."""
+    try:
+        return "w.npy" in zipfile.ZipFile(path).namelist() if path and os.path.isfile(path) else False
+    except (OSError, zipfile.BadZipFile):
+        return False  # `load` says what is wrong
+
+
 class _Unfit(Exception):
     """Why a file that can be read is of no use here."""
 

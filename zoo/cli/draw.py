@@ -13,7 +13,6 @@ from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
 COUNT = 64  # images, where nobody says how many
-FEW = 4_096  # images that are drawn sooner than TensorFlow or JAX is imported, or not much later
 of_a_class = click.option(
     "--class", "classes", multiple=True, metavar="CLASS", help="A class by name or number; again for more of them."
 )
@@ -73,7 +72,7 @@ def sample(
     if save_latents:
         files.require_file(save_latents)
     write = None if latents else samples.writer(out, len(seeds or range(count or COUNT)), scale, seeds)
-    generator = _load(name, checkpoint, few=not latents and (count or COUNT) <= FEW)
+    generator = _load(name, checkpoint, with_model=files.is_in_w(latents))
     label, columns = None, None
     if generator.classes and out.endswith(".png") and not (count or seeds or latents or classes):
         label, columns = generator.rows()
@@ -97,14 +96,16 @@ def sample(
     click.echo(f"wrote {count:,} images to {out}{_from(generator)}")
 
 
-def _load(name: str, checkpoint: str | None, few: bool) -> zoo.Generator:
-    """A generator; one that ships, for `few` images from z, as a graph, which spares the seconds of the backend."""
-    from zoo.checkpoints import graph, resolve
+def _load(name: str, checkpoint: str | None, with_model: bool) -> zoo.Generator:
+    """A generator to draw from. One that ships comes as a graph, and no backend is imported, unless its Keras model is
+    asked for."""
+    from zoo.checkpoints import generator, graph, resolve
 
-    if few and checkpoint is None and name in resolve.shipped():
-        return graph.load_shipped(name)
+    opened = generator.opened(name, checkpoint)
+    if name in resolve.shipped() and not with_model:
+        return graph.built(name, opened)
     load_backend()
-    return zoo.load_generator(name, checkpoint=checkpoint)
+    return generator.built(name, opened)
 
 
 def spread(classes: tuple[str, ...], count: int) -> list[str]:
@@ -184,7 +185,7 @@ def interpolate(
     if not out.endswith((*films.FORMATS, ".png")):
         raise ZooError(f"the walk is written as {', '.join(films.FORMATS)} or .png. Received: {out!r}")
     atomic.require_writable_file(Path(out)) if sheet else films.require(out)
-    generator = _load(name, checkpoint, few=not latents and not direction)
+    generator = _load(name, checkpoint, with_model=bool(direction) or files.is_in_w(latents))
     visited = files.load(latents, generator) if latents else stops
     count = len(next(iter(visited.values()))) if latents else stops
     label = [classes[i % len(classes)] for i in range(count)] if classes else None
