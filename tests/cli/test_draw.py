@@ -250,7 +250,7 @@ def test_another_backend_is_a_backend_problem(backend, run):
     command = [sys.executable, "-m", "zoo.cli", "sample", "mine", "-n", "4"]
     done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: ganzoo runs on TensorFlow and JAX")
+    assert done.stderr.splitlines()[-1].startswith("Error: ganzoo runs on TensorFlow and JAX")
     assert f"set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. Received: KERAS_BACKEND='{backend}'" in done.stderr
 
 
