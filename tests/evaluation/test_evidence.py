@@ -238,6 +238,7 @@ def test_a_rolled_back_run_is_the_checkpoints_own(run, tmp_path):
     made.log({"step": 1, "images": 100, "rollback": {"from_step": 3, "why": "collapse"}})
     evidence._require_same(after, [made])
     evidence._require_same(before, [made])  # its best moment was before it went back
+    evidence._require_same(dataclasses.replace(before, recipe=before.recipe.replace(paper="cited otherwise")), [made])
 
 
 def test_a_checkpoint_from_before_a_change_is_its_runs_own(exported, run, source):

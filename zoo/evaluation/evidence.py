@@ -219,12 +219,12 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
 
 
 def _differences(recipe: recipes.Recipe, run: Run) -> list[str]:
-    """How a checkpoint's recipe differs from that of a run, but for the seed and for places on this machine.
+    """How a checkpoint's recipe differs from that of a run, but for the seed, the citation and places on this machine.
 
     The run that the checkpoint comes from may have changed its recipe since, or before, and halved its rates.
     """
     had = run.recipes_so_far() if run.recipe.seed == recipe.seed else [run.recipe]
-    places = ["seed", "name", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
+    places = ["seed", "name", "paper", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
     slowed = [one.slower(times) for one in had for times in range(run.rollbacks() + 1)]
     lines = [[line for line in recipes.difference(recipe, one) if key(line) not in places] for one in slowed]
     return min(lines, key=len)
