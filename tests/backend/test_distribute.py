@@ -32,8 +32,10 @@ with backend.strategy("mirrored" if count > 1 else "none").scope():
         engine = backend.Engine(gan)
         for step in range(3):
             real = np.random.default_rng(step).integers(0, 256, (8, 1, 32, 32, 3), np.uint8)
-            engine.run(("d", "g"), {"real": real, **noise.batch(chosen, gan.generator, step)})
-        arrays |= {f"{chosen.name}|{file}|{name}": np.asarray(variable)
+            one_hot = np.eye(3, dtype=np.float32)[np.arange(8)[:, None] // 3]  # each replica lacks a class
+            labels = {"real_label": one_hot} if chosen.model.classes else {}
+            engine.run(("d", "g"), {"real": real, **labels, **noise.batch(chosen, gan.generator, step)})
+        arrays |= {f"{chosen.name}|{chosen.model.classes}|{file}|{name}": np.asarray(variable)
                    for file, variables in gan.saved().items() for name, variable in variables.items()}
 np.savez(sys.argv[2], **arrays)
 """
@@ -81,12 +83,14 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path):
                 **more,
             },
         ).to_dict()
-        for network, more in {
-            "dcgan": {},
-            "sngan": {"loss.gradient_penalty": 10.0},
-            "stylegan-lite": {},  # wgan-gp is sngan without u
-            "r3gan": {"augment.ada_p": 0.0, "loss.r1_every_steps": 2},
-        }.items()
+        for network, more in (
+            ("dcgan", {}),
+            ("sngan", {"loss.gradient_penalty": 10.0}),
+            ("sngan", {"model.classes": 3}),
+            ("stylegan-lite", {}),  # wgan-gp is sngan without u
+            ("stylegan-lite", {"model.classes": 3}),
+            ("r3gan", {"augment.ada_p": 0.0, "loss.r1_every_steps": 2}),
+        )
     ]
     files = [tmp_path / f"{count}.npz" for count in (1, 2)]
     run_all([[REPLICAS, json.dumps(recipes), str(file), str(count)] for count, file in enumerate(files, 1)], [{}, {}])

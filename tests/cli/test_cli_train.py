@@ -45,6 +45,17 @@ def test_a_dry_run_reads_the_images_tries_the_steps_and_leaves_nothing(images, h
     assert not list(here.iterdir())
 
 
+def test_a_dry_run_counts_the_classes_of_the_images(images, here):
+    auto = ["train", "dcgan-fashion-mnist", "--dry-run", "--set", "model.classes=auto", *settings()]
+    result = ganzoo(*auto, "--data", images)
+    assert result.exit_code == 0, result.output
+    assert "classes = 3\n" in result.stdout
+    without = ganzoo("train", "quick-64", "--dry-run", "--set", "model.classes=auto")
+    assert "name them with --data" in without.stderr
+    wrong = ganzoo(*auto, "--data", images, "--set", "model.classes=10")
+    assert "have 3 classes (0, 1, 2)" in wrong.stderr
+
+
 PEAK = """
 import sys
 from pathlib import Path

@@ -82,6 +82,17 @@ def test_no_such_class(own, asked, said):
         zoo.load_generator(own).sample(2, label=asked)
 
 
+def test_no_class_is_left_out_in_silence(own):
+    few = [
+        ["sample", own, "--class", "shirt", "--class", "nonsense", "-n", "1", "-o", "s.png"],
+        ["interpolate", own, "--class", "shirt", "--class", "nonsense", "--class", "shirt", "--stops", "2"],
+        ["interpolate", own, "--class", "shirt", "--class", "nonsense", "--direction", "1"],
+    ]
+    for command, said in zip(few, ("2 classes and 1 images", "3 classes and 2 stops", "2 classes and 1"), strict=True):
+        assert "each class takes one of the" in ganzoo(*command, status=1).stderr
+        assert said in ganzoo(*command, status=1).stderr
+
+
 def test_a_model_without_classes_says_so():
     with pytest.raises(ZooError, match=r"has no classes; leave the class out. Received: 'bag'"):
         labels.number("bag", ())

@@ -23,12 +23,13 @@ def test_sub_folders_give_labels(tmp_path, prepare):
     assert named == {10: "dog", 20: "cat", 30: "cat", 40: "emu"}
 
 
-def test_images_outside_the_sub_folders_mean_no_labels(tmp_path, prepare):
+def test_images_outside_the_sub_folders_mean_no_labels(tmp_path, prepare, said):
     for name in ("a/0.png", "b/0.png", "0.png"):
         save(tmp_path / "flat" / name, noise(8, 8, 3))
     store = prepare(tmp_path / "flat")
     assert store.labels is None and store.heldout_labels is None and store.classes == ()
     assert len(store.images) == 3
+    assert "the folders a, b are not taken for classes, since images lie outside them, 1 in all: 0.png" in said
 
 
 def bomb(path):

@@ -227,7 +227,7 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, cla
         assert "z, float32 [N, 8]" in line
         assert f"float32 [N, 32, 32, {wanted.shape[-1]}], -1 black to 1 white" in line
         assert ("truncation, float32 [N, 1]" in line) == ("truncation" in inputs)
-        assert ("label, int32 [N]" in line) == bool(classes)
+        assert ("label, int32 [N] (a class, 0 to 2: 0, 1, 2)" in line) == bool(classes)
 
 
 @pytest.mark.parametrize("classes", [0, 3])

@@ -5,6 +5,7 @@ input_gradient(function, x)                  the gradient of sum(function(x)) in
 conv_transpose(x, kernel)                    of stride 2, with gradients that are fast on GPUs
 grouped_conv(x, kernel, groups)              of stride 1, with gradients that are fast on CPUs
 compiled(function, state)                    a function of arrays that reads variables, compiled; it changes none
+total(x)                                     the sum of x over these copies
 replicas()                                   copies of the model that train together
 devices()                                    devices that share a batch
 workers()                                    processes that train together
@@ -88,6 +89,7 @@ input_gradient = chosen.input_gradient
 is_chief = chosen.is_chief
 replicas = chosen.replicas
 strategy = chosen.strategy
+total = chosen.total
 value_and_grad = chosen.value_and_grad
 workers = chosen.workers
 
@@ -101,6 +103,7 @@ __all__ = [
     "is_chief",
     "replicas",
     "strategy",
+    "total",
     "value_and_grad",
     "workers",
 ]

@@ -85,6 +85,11 @@ def compiled(function, state: list):
     return lambda *arrays: call([variable.value for variable in state], *arrays)
 
 
+def total(x):
+    """x itself: there is one replica."""
+    return x
+
+
 def replicas() -> int:
     """Always 1: with several devices XLA splits one computation."""
     return 1

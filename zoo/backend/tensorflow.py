@@ -71,6 +71,13 @@ def compiled(function, state: list):
     return call
 
 
+def total(x):
+    """The sum of x over the replicas that train together."""
+    if replicas() == 1:
+        return x
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
 def replicas() -> int:
     """How many copies of the model train together under the current strategy."""
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -121,6 +121,7 @@ def _dry_run(recipe, strategy: str, data_dir: str | None) -> None:
     from zoo import backend
     from zoo.backend import device
     from zoo.files.progress import duration
+    from zoo.training.classes import with_classes
     from zoo.training.estimate import estimate
     from zoo.training.loop import check_devices, prepared
     from zoo.training.rehearsal import rehearse
@@ -128,6 +129,7 @@ def _dry_run(recipe, strategy: str, data_dir: str | None) -> None:
     with backend.strategy(strategy).scope():
         check_devices(recipe)
         store = prepared(recipe, data_dir) if recipe.data.source else None
+        recipe = with_classes(recipe, store) if store else recipe
         needs, plan = estimate(recipe), recipe.schedule
         click.echo(tomli_w.dumps(recipe.to_dict()))
         click.echo(f"# {plan.steps:,} steps of {plan.d_steps} D and {plan.g_steps} G updates")

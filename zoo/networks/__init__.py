@@ -61,7 +61,8 @@ def build_generator(recipe: Recipe, precision: str | None = None) -> keras.Model
 def _arguments(recipe: Recipe) -> tuple:
     if recipe.model.classes == "auto":
         raise ZooError(
-            "the number of classes comes from the images; set model.classes to it. Received: model.classes = 'auto'"
+            "the number of classes comes from the images; name them with --data, or set model.classes to a number. "
+            "Received: model.classes = 'auto'"
         )
     return recipe.model, recipe.data.resolution, recipe.data.channels, own.Initializers(recipe.seed)
 

@@ -14,11 +14,13 @@ import numpy as np
 from zoo import networks
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.generator import Generator, load_generator
+from zoo.checkpoints.labels import LISTED
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_new_folder, require_writable
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 from zoo.networks.parts import inputs
 from zoo.networks.parts.lazy import keras, ops
 from zoo.networks.parts.variables import assign, by_path
@@ -139,23 +141,26 @@ def _name(source: str) -> str:
 
 
 def _keras(source: Path, out: Path) -> None:
-    model = numbered(plain(load_generator(source).model))
+    generator = load_generator(source)
+    model = numbered(plain(generator.model))
     with replacing(out) as temporary:
         model.save(temporary)
-    logger.info(signature(model))
+    logger.info(signature(model, generator.classes))
 
 
 def _savedmodel(source: Path, out: Path) -> None:
-    model = images_from_z(load_generator(source).model)
+    generator = load_generator(source)
+    model = images_from_z(generator.model)
     with replacing_folder(out) as temporary:
         model.export(temporary, format="tf_saved_model", verbose=False)
-    logger.info(signature(model))
+    logger.info(signature(model, generator.classes))
 
 
 def _onnx(source: Path, out: Path) -> None:
-    model = images_from_z(load_generator(source).model)
+    generator = load_generator(source)
+    model = images_from_z(generator.model)
     _write_onnx(model, out)
-    logger.info(signature(model))
+    logger.info(signature(model, generator.classes))
 
 
 def _torch_fidelity(source: Path, out: Path) -> None:
@@ -185,9 +190,11 @@ WRITERS = {
 }
 
 
-def signature(model: keras.Model) -> str:
+def signature(model: keras.Model, classes: tuple[str, ...] = ()) -> str:
     """What an exported generator takes and gives, in words."""
-    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none", "label": "a class, from 0 on"}
+    named = ", ".join(map(printable, classes[:LISTED])) + (", ..." if len(classes) > LISTED else "")
+    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none"}
+    meanings["label"] = f"a class, 0 to {len(classes) - 1}: {named}"
     takes = " and ".join(
         f"{tensor.name}, {tensor.dtype} [{', '.join(map(str, ('N', *tensor.shape[1:])))}] "
         f"({meanings.get(tensor.name, 'as in training')})"

@@ -65,8 +65,9 @@ def counted(store: data.Store) -> tuple[list[str], list[int]]:
     """
     if store.labels is None:
         raise ZooError(
-            "a model with classes needs labelled images: a sub-folder for each class, labels in the .npz or "
-            f"dataset.json, or a labelled TFDS set; otherwise set model.classes=0. Received: {store.source!r}"
+            "a model with classes needs labelled images: a sub-folder for each class, two or more, and no image "
+            "outside them; labels of all images in the .npz or dataset.json; or a labelled TFDS set. Otherwise set "
+            f"model.classes=0. Received: {store.source!r}"
         )
     least, most = int(store.labels.min()), int(store.labels.max())
     if not store.class_names or most >= max(len(store.classes), len(store.images)):

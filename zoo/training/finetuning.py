@@ -32,7 +32,7 @@ from zoo.networks.parts.variables import assign, by_path
 from zoo.recipe import Recipe, Schedule, largest, scaled
 from zoo.step import augment
 from zoo.training import loop
-from zoo.training.classes import labelled, with_classes
+from zoo.training.classes import labelled, say_what_classes_there_are, with_classes
 from zoo.training.stopping import Stopping
 
 logger = logging.getLogger("ganzoo")
@@ -87,7 +87,10 @@ def finetune(
             changes["augment.diffaugment"] = list(augment.DIFFAUGMENT)
         if old.model.classes and "model.classes" not in overrides:
             changes |= {"model.classes": "auto"} if labelled(store) else {"model.classes": 0, "data.balanced": False}
+        if old.model.classes and changes.get("model.classes") == 0:
+            logger.warning("the images have no labels, or one class: fine-tuning goes on without classes")
         recipe = with_classes(old.replace(**(changes | overrides)), store)
+        say_what_classes_there_are(recipe, store)
         run.check(recipe)
         loop.check_devices(recipe, seconds)
         _announce(name, recipe, store)

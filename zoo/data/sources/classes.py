@@ -40,7 +40,13 @@ def by_folders(root: str, images: list[str]) -> Labelled:
             )
         folders = {name: path[1:] or [""] for name, path in folders.items()}
     classes = sorted({path[0] for path in folders.values()})
-    if len(classes) < 2 or "" in classes:
+    outside = sorted(name for name, path in folders.items() if not path[0])
+    if len(classes) > 2 and outside:
+        logger.warning(
+            f"the folders {some(classes[1:])} are not taken for classes, since images lie outside them, "
+            f"{len(outside)} in all: {some(outside)}"
+        )
+    if len(classes) < 2 or outside:
         return Labelled([], {})
     logger.info(f"{len(classes)} folders are taken for classes: {some(classes)}")
     number = {name: label for label, name in enumerate(classes)}

@@ -45,8 +45,13 @@ def _ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def _classes(rng: np.random.Generator, shape: tuple[int, ...], shares: np.ndarray) -> np.ndarray:
     """One-hot rows [..., K] of classes with these shares [K]."""
-    labels = np.searchsorted(np.cumsum(shares) / np.sum(shares), rng.random(shape[:-1]), side="right")
-    return one_hot(np.minimum(labels, shape[-1] - 1), shape[-1])
+    return one_hot(_numbers(rng, shape[:-1], shares), shape[-1])
+
+
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], shares: np.ndarray) -> np.ndarray:
+    """Classes with these shares [K], by number."""
+    labels = np.searchsorted(np.cumsum(shares) / np.sum(shares), rng.random(shape), side="right")
+    return np.minimum(labels, len(shares) - 1)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -118,7 +123,7 @@ class Sampler:
 
     def labels(self, count: int) -> np.ndarray:
         """The classes of the next `count` samples, int64, of a generator that takes a label."""
-        return self.draw("label", count).argmax(axis=-1)
+        return _numbers(self._rngs["label"], (count,), self._shares)
 
 
 def walk(stops: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from zoo.networks.parts.layers import ConvPool2D, UpConv2D
-from zoo.networks.parts.lazy import keras, layers, ops
+from zoo.networks.parts.lazy import backend, keras, layers, ops
 
 register = keras.saving.register_keras_serializable(package="zoo")
 
@@ -162,8 +162,9 @@ class Styles(layers.Layer):
         return ops.unstack(psi * w + (1.0 - psi) * mean, self.count, axis=1)
 
     def follow_classes(self, w, label) -> None:
-        counts = ops.sum(label, axis=0)[:, None]
-        means = ops.matmul(ops.transpose(label), w) / ops.maximum(counts, 1.0) - self.w_mean
+        """Follows the classes of the whole batch: a replica that has none of a class would hold the others back."""
+        counts = backend.total(ops.sum(label, axis=0)[:, None])
+        means = backend.total(ops.matmul(ops.transpose(label), w)) / ops.maximum(counts, 1.0) - self.w_mean
         moved = means + 0.998 * (self.w_label - means)
         self.w_label.assign(ops.where(counts > 0.0, moved, self.w_label.value))
 
