@@ -63,7 +63,8 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path, prepare):
     bad.add("truncated.jpg")
     assert {name for name, _ in store.skipped} == bad and all(reason for _, reason in store.skipped)
     assert len(store.images) == 2
-    hidden, left_out = prepare.said
+    hidden, outside, left_out = prepare.said
+    assert outside.startswith("the folders a, b are not taken for classes, since images lie outside them, ")
     assert hidden == "1 hidden files and folders were not read: .hidden.png"
     assert left_out.startswith("2 images were read, 9 left out: ")
     assert all(name in left_out for name in bad) and "DecompressionBomb" in left_out
