@@ -24,6 +24,7 @@ def test_the_notebook_is_ten_cells_without_output():
     assert len(code_cells()) == 10
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
     assert all(f"zoo.{name}(" in "".join(code_cells()) for name in ("project", "finetune", "diagnose", "card"))
+    assert "label=" in "".join(code_cells())
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The page to play with generators, in a real browser without a window: Chromium, through Playwright."""
 
+import importlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,8 +52,9 @@ def test_a_port_in_use_is_one_line():
 def test_names_are_checked_before_the_page_opens():
     with pytest.raises(ZooError, match="name at least one checkpoint: " + ", ".join(zoo.list_checkpoints())):
         zoo.demo()
-    with pytest.raises(ZooError, match="no checkpoint of that name"):
-        zoo.demo("dcgan-fashion")
+    for names in (["dcgan-fashion"], ["dcgan-fashion-mnist", "dcgan-fashion"]):
+        with pytest.raises(ZooError, match="no checkpoint of that name"):
+            zoo.demo(*names)
 
 
 def test_the_same_grid_is_one_file_that_stays_as_it_is():
@@ -253,3 +256,16 @@ def test_a_run_shows_what_the_doctor_says(small, images, tmp_path):
     assert page._read(sheet).width == 9 * 64
     assert "data:image/png;base64," in card
     assert page._Models(NAMES, None).run(NAMES[0]) == ("", None, None)
+
+
+def test_a_visitor_asks_for_a_class_or_for_none_and_old_pictures_go(monkeypatch):
+    name = "dcgan-cond-fashion-mnist"
+    page = importlib.import_module("zoo.publish.page")
+    models = page._Models([name], None)
+    assert page._asked(models(name))[:2] == [("as in training", ""), ("T-shirt/top", "T-shirt/top")]
+    monkeypatch.setattr(page, "KEPT", 2)
+    mixed, bags, again = (models.grid(name, 0, 1.0, label) for label in ("", "Bag", None))
+    assert again == mixed != bags
+    newest = models.grid(name, 1, 1.0, "")
+    kept = {str(file) for file in Path(newest).parent.glob("*.png")}
+    assert len(kept) == 2 and newest in kept

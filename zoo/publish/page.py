@@ -1,4 +1,4 @@
-"""What is on the page to play with generators: Gradio over the public names of this package.
+"""What is on the page to play with generators: Gradio over the functions of this package.
 
 Everything that a visitor chooses is an argument of a function here, or in the page's own state: two visitors at once do
 not meet. Checkpoints are loaded once. The page fetches nothing from elsewhere, and sends nothing anywhere.
@@ -10,6 +10,7 @@ import atexit
 import base64
 import hashlib
 import io
+import os
 import re
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 import zoo
+from zoo.checkpoints import generator as generators
 from zoo.checkpoints import latents as latent_files
 from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator
@@ -34,6 +36,7 @@ from zoo.files.errors import ZooError
 GRID = 16  # images
 PIXELS = 128  # an image is enlarged to about this size
 REFRESH = 10  # seconds between two looks at a run
+KEPT = 500  # pictures on the disk, the newest; a page may stay open for weeks
 TITLE = "ganzoo: play with a generator"
 LAUNCH = {  # fonts of the visitor's machine, since others would be fetched
     "show_error": True,
@@ -48,6 +51,8 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
     if not names:
         raise ZooError(f"name at least one checkpoint: {', '.join(zoo.list_checkpoints())}. Received: nothing")
     model = _Models(names, checkpoint)
+    for name in names[1:]:
+        model.check(name)
     first = model(names[0])
     model.grid(names[0], 0, 1.0, None)  # compiled before the first visitor comes
     quick = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
@@ -56,7 +61,7 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
         with gr.Row():
             name = gr.Dropdown(list(names), value=names[0], label="checkpoint", scale=2)
             truncation = gr.Slider(0, 1, 1, step=0.05, label="truncation", **_shown(first.has_w))
-            label = gr.Dropdown(list(first.classes), label="class", **_shown(bool(first.classes)))
+            label = gr.Dropdown(_asked(first), value="", label="class", **_shown(bool(first.classes)))
         with gr.Tab("Images"):
             seed = gr.Slider(0, 9999, 0, step=1, label="seed")
             with gr.Row():
@@ -153,17 +158,20 @@ class _Models:
     def _load_named(self, name: str) -> Generator:
         return zoo.load_generator(name, checkpoint=self._checkpoint if resolve.is_run(name) else None)
 
+    def check(self, name: str) -> None:
+        """Raises ZooError if this checkpoint cannot be opened. Its network is built when it is chosen."""
+        generators.opened(name, self._checkpoint if resolve.is_run(name) else None)
+
     def has_run(self, name: str) -> bool:
         return resolve.is_run(name)
 
     def opened(self, name: str) -> tuple:
         """The controls that this checkpoint has, and nothing of the last one."""
         generator = self(name)
-        classes = list(generator.classes)
         return (
             [],
             gr.update(value=1, **_shown(generator.has_w)),
-            gr.update(choices=classes, value=None, **_shown(bool(classes))),
+            gr.update(choices=_asked(generator), value="", **_shown(bool(generator.classes))),
             gr.update(value=0, maximum=_layers(generator), **_shown(generator.has_w)),
             gr.update(value=None, visible=False),
             gr.update(value=None, visible=False),
@@ -180,11 +188,13 @@ class _Models:
         if not file.exists():
             with atomic.replacing(file) as new:
                 new.write_bytes(content)
+            for old in sorted(self._pictures.glob("*.png"), key=os.path.getmtime)[:-KEPT]:
+                old.unlink(missing_ok=True)
         return str(file)
 
     def grid(self, name: str, seed: int, truncation: float, label: str | None) -> str:
         generator = self(name)
-        images = generator.images(generator.latents(GRID, int(seed), label), truncation)
+        images = generator.images(generator.latents(GRID, int(seed), label or None), truncation)
         return self._file(_enlarged(images))
 
     def number_at(self, name: str, place: Sequence[int]) -> int:
@@ -199,7 +209,7 @@ class _Models:
         (a, b) = chosen if len(chosen) == 2 else (chosen or [(0, 0)]) + [(0, 1)]
         ends = [generator.latents(GRID, int(seed)) for seed, _ in (a, b)]
         two = {key: np.stack([ends[0][key][a[1]], ends[1][key][b[1]]]) for key in ends[0]}
-        two |= generator.asked(label, 2)
+        two |= generator.asked(label or None, 2)
         if generator.has_w:
             two, truncation = generator.in_w(two, truncation), 1.0
         path = generator.walk(200, two)  # there and back
@@ -212,7 +222,7 @@ class _Models:
 
     def moved(self, name: str, seed: int, truncation: float, label: str | None, number: float, amount: float):
         generator, found = self(name), self._directions(name)
-        start = generator.latents(GRID, int(seed), label)
+        start = generator.latents(GRID, int(seed), label or None)
         start = directions.in_space(generator, found, start, truncation)
         psi = 1.0 if found.space == "w" else truncation
         images = generator.images(found.moved(start, int(number), np.full(GRID, amount)), psi)
@@ -221,7 +231,7 @@ class _Models:
     def files(self, name: str, seed: int, truncation: float, label: str | None):
         """The grid as a picture, and its latents."""
         generator, folder = self(name), Path(tempfile.mkdtemp(dir=self._folder))
-        drawn = generator.latents(GRID, int(seed), label)
+        drawn = generator.latents(GRID, int(seed), label or None)
         about, stem = generator.about(int(seed), truncation), f"{resolve.label(name)}-seed-{int(seed)}"
         latent_files.save(folder / f"{stem}.npz", drawn, about)
         said = generator.about(int(seed), truncation, generator.labels_of(drawn))
@@ -290,6 +300,11 @@ def _read(file: Path) -> Image.Image:
 
 def _shown(visible: bool) -> dict[str, bool]:
     return {"visible": visible}
+
+
+def _asked(generator: Generator) -> list[tuple[str, str]]:
+    """What the choice of a class offers: (name, value), and first a mixture, whose value is empty."""
+    return [("as in training", ""), *((name, name) for name in generator.classes)]
 
 
 def _layers(generator: Generator) -> int:
