@@ -47,8 +47,12 @@ def number(asked: str | int, classes: tuple[str, ...]) -> int:
         return int(text)
     near = difflib.get_close_matches(text, classes, n=1)
     meant = f", did you mean {near[0]!r}?" if near else "."
-    listed = ", ".join(map(printable, classes[:LISTED])) + (", ..." if len(classes) > LISTED else "")
     raise ZooError(
-        f"there is no such class{meant} Name it or give its number, 0 to {len(classes) - 1}: {listed}. "
-        f"Received: {asked!r}"
+        f"there is no such class{meant} Name it or give its number, {numbered(classes)}. Received: {asked!r}"
     )
+
+
+def numbered(classes: tuple[str, ...]) -> str:
+    """The numbers of these classes and the first names, in words: "0 to 2: bag, boot, shirt"."""
+    listed = ", ".join(map(printable, classes[:LISTED])) + (", ..." if len(classes) > LISTED else "")
+    return f"0 to {len(classes) - 1}: {listed}"

@@ -78,10 +78,13 @@ def load(path: str | Path, generator: Generator) -> dict[str, np.ndarray]:
 
 def is_in_w(path: str | Path | None) -> bool:
     """Whether a file seems to hold latents in w, as `Generator.in_w` gives them; no path, or no such file, does not."""
+    if not path or not os.path.isfile(path):
+        return False
     try:
-        return "w.npy" in zipfile.ZipFile(path).namelist() if path and os.path.isfile(path) else False
-    except (OSError, zipfile.BadZipFile):
-        return False  # `load` says what is wrong
+        with zipfile.ZipFile(path) as archive:
+            return "w.npy" in archive.namelist()
+    except Exception:  # `load` says what is wrong with it
+        return False
 
 
 class _Unfit(Exception):

@@ -110,11 +110,11 @@ def _load(name: str, checkpoint: str | None, with_model: bool) -> zoo.Generator:
 
 def spread(classes: tuple[str, ...], count: int) -> list[str]:
     """A class for each of `count` images, each class for as many, in the order in which they are given."""
-    require_room(classes, count, "images")
+    require_one_each(classes, count, "images")
     return [classes[i * len(classes) // count] for i in range(count)]
 
 
-def require_room(classes: tuple[str, ...], count: int, what: str) -> None:
+def require_one_each(classes: tuple[str, ...], count: int, what: str) -> None:
     """Raises ZooError if there are more classes than images, or stops, so that one would be left out."""
     if len(classes) > count:
         raise ZooError(f"each class takes one of the {what}. Received: {len(classes)} classes and {count} {what}")
@@ -195,7 +195,7 @@ def interpolate(
     generator = _load(name, checkpoint, with_model=bool(direction) or files.is_in_w(latents))
     visited = files.load(latents, generator) if latents else stops
     count = len(next(iter(visited.values()))) if latents else stops
-    require_room(classes, 1 if direction else count, "images along a direction" if direction else "stops")
+    require_one_each(classes, 1 if direction else count, "images along a direction" if direction else "stops")
     label = [classes[i % len(classes)] for i in range(count)] if classes else None
     psi = truncation
     if direction:

@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from zoo import networks
-from zoo.checkpoints import checkpoint, resolve
+from zoo.checkpoints import checkpoint, labels, resolve
 from zoo.checkpoints.generator import Generator, load_generator
-from zoo.checkpoints.labels import LISTED
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_new_folder, require_writable
 from zoo.files.errors import ZooError
-from zoo.files.text import printable
 from zoo.networks.parts import inputs
 from zoo.networks.parts.lazy import keras, ops
 from zoo.networks.parts.variables import assign, by_path
@@ -192,9 +190,8 @@ WRITERS = {
 
 def signature(model: keras.Model, classes: tuple[str, ...] = ()) -> str:
     """What an exported generator takes and gives, in words."""
-    named = ", ".join(map(printable, classes[:LISTED])) + (", ..." if len(classes) > LISTED else "")
     meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none"}
-    meanings["label"] = f"a class, 0 to {len(classes) - 1}: {named}"
+    meanings["label"] = f"a class, {labels.numbered(classes)}"
     takes = " and ".join(
         f"{tensor.name}, {tensor.dtype} [{', '.join(map(str, ('N', *tensor.shape[1:])))}] "
         f"({meanings.get(tensor.name, 'as in training')})"

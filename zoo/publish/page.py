@@ -10,10 +10,10 @@ import atexit
 import base64
 import hashlib
 import io
-import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from pathlib import Path
@@ -147,6 +147,8 @@ class _Models:
         self._folder = tempfile.mkdtemp(prefix="ganzoo-demo-")
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
         self._pictures = Path(tempfile.mkdtemp(dir=self._folder))
+        self._on_disk: dict[Path, None] = {}  # its files, the one that was shown last at the end
+        self._lock = threading.Lock()
         gr.set_static_paths(self._pictures)
         self._load, self._directions = cache(self._load_named), cache(lambda name: directions.find(self(name)))
 
@@ -156,11 +158,15 @@ class _Models:
         return self._load(name)
 
     def _load_named(self, name: str) -> Generator:
-        return zoo.load_generator(name, checkpoint=self._checkpoint if resolve.is_run(name) else None)
+        return zoo.load_generator(name, checkpoint=self._which(name))
 
     def check(self, name: str) -> None:
         """Raises ZooError if this checkpoint cannot be opened. Its network is built when it is chosen."""
-        generators.opened(name, self._checkpoint if resolve.is_run(name) else None)
+        generators.opened(name, self._which(name))
+
+    def _which(self, name: str) -> str | None:
+        """The checkpoint that was asked for, of a run; nothing else has several."""
+        return self._checkpoint if self.has_run(name) else None
 
     def has_run(self, name: str) -> bool:
         return resolve.is_run(name)
@@ -188,14 +194,21 @@ class _Models:
         if not file.exists():
             with atomic.replacing(file) as new:
                 new.write_bytes(content)
-            for old in sorted(self._pictures.glob("*.png"), key=os.path.getmtime)[:-KEPT]:
-                old.unlink(missing_ok=True)
+        with self._lock:  # of the visitors' threads
+            self._on_disk[file] = self._on_disk.pop(file, None)  # to the end: it was shown last
+            if len(self._on_disk) > KEPT:
+                oldest = next(iter(self._on_disk))
+                del self._on_disk[oldest]
+                oldest.unlink(missing_ok=True)
         return str(file)
+
+    def _latents(self, name: str, seed: int, label: str | None) -> dict[str, np.ndarray]:
+        """Those of the grid. An empty label, as in the choice of a class, is none."""
+        return self(name).latents(GRID, int(seed), label or None)
 
     def grid(self, name: str, seed: int, truncation: float, label: str | None) -> str:
         generator = self(name)
-        images = generator.images(generator.latents(GRID, int(seed), label or None), truncation)
-        return self._file(_enlarged(images))
+        return self._file(_enlarged(generator.images(self._latents(name, seed, label), truncation)))
 
     def number_at(self, name: str, place: Sequence[int]) -> int:
         """Which image of the grid is at a place (x, y) in pixels."""
@@ -222,8 +235,7 @@ class _Models:
 
     def moved(self, name: str, seed: int, truncation: float, label: str | None, number: float, amount: float):
         generator, found = self(name), self._directions(name)
-        start = generator.latents(GRID, int(seed), label or None)
-        start = directions.in_space(generator, found, start, truncation)
+        start = directions.in_space(generator, found, self._latents(name, seed, label), truncation)
         psi = 1.0 if found.space == "w" else truncation
         images = generator.images(found.moved(start, int(number), np.full(GRID, amount)), psi)
         return self._file(_enlarged(images))
@@ -231,7 +243,7 @@ class _Models:
     def files(self, name: str, seed: int, truncation: float, label: str | None):
         """The grid as a picture, and its latents."""
         generator, folder = self(name), Path(tempfile.mkdtemp(dir=self._folder))
-        drawn = generator.latents(GRID, int(seed), label or None)
+        drawn = self._latents(name, seed, label)
         about, stem = generator.about(int(seed), truncation), f"{resolve.label(name)}-seed-{int(seed)}"
         latent_files.save(folder / f"{stem}.npz", drawn, about)
         said = generator.about(int(seed), truncation, generator.labels_of(drawn))
@@ -253,7 +265,7 @@ class _Models:
         """The sheet of directions, and the card with its pictures in it."""
         generator, found = self(name), self._directions(name)
         sheet = directions.sheet(generator, found, generator.latents(seed=0))
-        folder = resolve.resolve(name, self._checkpoint if self.has_run(name) else None)
+        folder = resolve.resolve(name, self._which(name))
         text = zoo.card(folder if self.has_run(name) else name)
         text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
 

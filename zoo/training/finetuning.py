@@ -86,9 +86,11 @@ def finetune(
         if needs_augmentation(asked, len(store.images)):
             changes["augment.diffaugment"] = list(augment.DIFFAUGMENT)
         if old.model.classes and "model.classes" not in overrides:
-            changes |= {"model.classes": "auto"} if labelled(store) else {"model.classes": 0, "data.balanced": False}
-        if old.model.classes and changes.get("model.classes") == 0:
-            logger.warning("the images have no labels, or one class: fine-tuning goes on without classes")
+            if labelled(store):
+                changes["model.classes"] = "auto"
+            else:
+                logger.warning("the images have no labels, or one class: fine-tuning goes on without classes")
+                changes |= {"model.classes": 0, "data.balanced": False}
         recipe = with_classes(old.replace(**(changes | overrides)), store)
         say_what_classes_there_are(recipe, store)
         run.check(recipe)
