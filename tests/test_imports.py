@@ -58,9 +58,16 @@ def python(script: str):
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
+def test_a_file_is_short_enough_to_be_read_at_once():
+    assert {name: lines for name, path in FILES.items() if (lines := len(path.read_text().splitlines())) > 350} == {}
+
+
 def test_the_way_of_a_sample_is_short():
     """It loads no training step, no training data, and nothing that exports or trains."""
-    rooms = {name.partition(".")[0] for name in reach("checkpoints.graph") | reach("cli.samples")}
+    rooms = {
+        name.partition(".")[0]
+        for name in reach("checkpoints.graph") | reach("checkpoints.loading") | reach("cli.samples")
+    }
     assert rooms - {"zoo"} == {"backend", "checkpoints", "cli", "files", "networks", "recipe"}
 
 

@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # what editors and type checkers read
-    from zoo.checkpoints.generator import Generator, load_generator
+    from zoo.checkpoints.generator import Generator
+    from zoo.checkpoints.loading import load_generator
     from zoo.checkpoints.resolve import list_checkpoints, pull
     from zoo.evaluation.compare import compare
     from zoo.evaluation.evaluate import evaluate
@@ -71,7 +72,7 @@ else:  # what runs: the same imports, late
         "finetune": "zoo.training.finetuning",
         "list_checkpoints": "zoo.checkpoints.resolve",
         "list_recipes": "zoo.recipe",
-        "load_generator": "zoo.checkpoints.generator",
+        "load_generator": "zoo.checkpoints.loading",
         "load_recipe": "zoo.recipe",
         "project": "zoo.evaluation.projection",
         "pull": "zoo.checkpoints.resolve",

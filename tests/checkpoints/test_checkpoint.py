@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from zoo import networks
 from zoo import recipe as recipes
-from zoo.checkpoints import checkpoint, generator, resolve
+from zoo.checkpoints import checkpoint, loading, resolve
 from zoo.checkpoints.run import Run
 from zoo.files import atomic, pictures
 from zoo.networks.parts.variables import assign, by_path
@@ -130,7 +130,7 @@ def test_half_precision_is_for_kernels_that_it_can_hold():
 
 def test_half_precision_is_read_into_single_precision(folder, tensors):
     change(folder, lambda arrays: arrays.update(checkpoint.half(arrays)))
-    model = generator.load_generator(folder).model
+    model = loading.load_generator(folder).model
     for path, variable in by_path(model.variables).items():
         assert variable.dtype == "float32"
         np.testing.assert_allclose(variable, tensors["generator"][path], rtol=1e-3, atol=1e-7)
@@ -199,7 +199,7 @@ CORRUPTIONS = {
 def test_a_corrupt_checkpoint_is_refused_in_one_line(corruption, folder):
     corrupt, message = CORRUPTIONS[corruption]
     corrupt(folder)
-    assert_refused(message, generator.load_generator, folder)
+    assert_refused(message, loading.load_generator, folder)
 
 
 ENTRY = {"bytes": 1, "sha256": "0" * 64}
@@ -415,7 +415,7 @@ def test_the_old_checkpoint_survives_a_failing_save(
         patch.setattr(atomic, "exchange", atomic.exchange if exchanging else lambda a, b: False)
         assert_refused("No space left.*make room.*saved", checkpoint.save, folder, recipe, tensors, {"images": 1})
     assert checkpoint.open_checkpoint(folder).info["images"] == 640
-    assert generator.load_generator(folder)
+    assert loading.load_generator(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["saved"]
 
 

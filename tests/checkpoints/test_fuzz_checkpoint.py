@@ -24,7 +24,7 @@ from safetensors.numpy import save as format_safetensors
 from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.loading import load_generator
 from zoo.cli import main
 from zoo.files import pictures
 from zoo.networks.parts.variables import by_path

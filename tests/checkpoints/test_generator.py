@@ -11,7 +11,8 @@ from PIL import Image
 from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
-from zoo.checkpoints.generator import Generator, load_generator, to_uint8
+from zoo.checkpoints.generator import Generator, to_uint8
+from zoo.checkpoints.loading import load_generator
 from zoo.files import pictures
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs

@@ -9,7 +9,7 @@ import pytest
 from test_generator import saved
 
 from zoo.checkpoints import latents
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.loading import load_generator
 from zoo.files.errors import ZooError
 
 

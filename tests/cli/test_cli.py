@@ -67,7 +67,7 @@ def no_backend(monkeypatch):
     for name in (
         "zoo.cli.draw.load_backend",
         "zoo.cli.train.load_backend",
-        "zoo.checkpoints.generator.built",
+        "zoo.checkpoints.loading.built",
         "zoo.checkpoints.graph.built",
         "zoo.training.loop.train",
     ):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zoo import networks
 from zoo.checkpoints import checkpoint
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.loading import load_generator
 from zoo.files import pictures
 from zoo.networks.parts.variables import by_path
 from zoo.publish.export import export, levels_from_z, plain

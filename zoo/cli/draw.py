@@ -99,13 +99,13 @@ def sample(
 def _load(name: str, checkpoint: str | None, with_model: bool) -> zoo.Generator:
     """A generator to draw from. One that ships comes as a graph, and no backend is imported, unless its Keras model is
     asked for."""
-    from zoo.checkpoints import generator, graph, resolve
+    from zoo.checkpoints import graph, loading, resolve
 
-    opened = generator.opened(name, checkpoint)
+    opened = loading.opened(name, checkpoint)
     if name in resolve.shipped() and not with_model:
         return graph.built(name, opened)
     load_backend()
-    return generator.built(name, opened)
+    return loading.built(name, opened)
 
 
 def spread(classes: tuple[str, ...], count: int) -> list[str]:

@@ -15,7 +15,8 @@ import numpy as np
 import zoo
 from zoo import data
 from zoo.checkpoints import resolve
-from zoo.checkpoints.generator import Generator, load_generator
+from zoo.checkpoints.generator import Generator
+from zoo.checkpoints.loading import load_generator
 from zoo.evaluation import cas as training_data
 from zoo.evaluation import results
 from zoo.evaluation.by_class import by_class

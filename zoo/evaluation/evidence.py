@@ -18,7 +18,8 @@ from zoo import data
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.changes import key
-from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator, load_generator
+from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator
+from zoo.checkpoints.loading import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.evaluation import cas as training_data

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import backend, networks
-from zoo.checkpoints.generator import Generator, load_generator
+from zoo.checkpoints.generator import Generator
+from zoo.checkpoints.loading import load_generator
 from zoo.data import read_picture
 from zoo.evaluation.metrics.extractors.resize import half_pixel, resize
 from zoo.files.errors import ZooError

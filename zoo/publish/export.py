@@ -13,7 +13,8 @@ import numpy as np
 
 from zoo import networks
 from zoo.checkpoints import checkpoint, labels, resolve
-from zoo.checkpoints.generator import Generator, load_generator
+from zoo.checkpoints.generator import Generator
+from zoo.checkpoints.loading import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
 from zoo.files import pictures

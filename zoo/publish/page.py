@@ -24,9 +24,8 @@ import numpy as np
 from PIL import Image
 
 import zoo
-from zoo.checkpoints import generator as generators
 from zoo.checkpoints import latents as latent_files
-from zoo.checkpoints import resolve
+from zoo.checkpoints import loading, resolve
 from zoo.checkpoints.generator import Generator
 from zoo.checkpoints.run import Run
 from zoo.evaluation import directions
@@ -162,7 +161,7 @@ class _Models:
 
     def check(self, name: str) -> None:
         """Raises ZooError if this checkpoint cannot be opened. Its network is built when it is chosen."""
-        generators.opened(name, self._which(name))
+        loading.opened(name, self._which(name))
 
     def _which(self, name: str) -> str | None:
         """The checkpoint that was asked for, of a run; nothing else has several."""

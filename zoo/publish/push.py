@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from zoo.checkpoints import checkpoint, guard, huggingface, resolve
-from zoo.checkpoints.generator import load_generator
+from zoo.checkpoints.loading import load_generator
 from zoo.files.errors import ZooError
 from zoo.networks.parts.lazy import keras
 from zoo.publish import card, export
