@@ -280,6 +280,20 @@ def test_a_young_a_stopped_and_a_whole_run_are_called_that(tmp_path):
         assert story(diagnosis).startswith(begins)
 
 
+def test_a_run_that_was_better_before_is_not_called_healthy(tmp_path):
+    run = Run(tmp_path / "run")
+    run.start(RECIPE)
+    for line in log(count=41):
+        run.log(line | {"kid": 0.02 + 0.02 * line["step"] / 1_000, "kid_error": 0.003})
+    for step, kid in ((400, 0.028), (900, 0.038)):
+        checkpoint.save(run.checkpoint_path(step), RECIPE, {}, {"step": step, "kid": kid})
+    diagnosis = diagnose(run.path)
+    assert [finding.rule.name for finding in diagnosis.findings] == ["past_best"]
+    assert story(diagnosis) == (
+        "No failure until image 64,000, but quality was better before; draw from step 400, whose KID is the smallest."
+    )
+
+
 def test_a_run_that_failed_from_the_start_is_called_that(tmp_path):
     run = Run(tmp_path / "run")
     run.start(RECIPE)

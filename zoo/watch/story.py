@@ -28,8 +28,13 @@ def story(diagnosis: Diagnosis) -> str:
     if finding is None:
         if diagnosis.early:
             return f"The run is young, with {reached:,} images: too early to tell."
-        stopped = "; then it was stopped" if diagnosis.state == "stopped" else ""
-        return f"Healthy until image {reached:,}, as far as the log goes{stopped}."
+        notes = " and ".join(finding.rule.meaning for finding in diagnosis.findings)
+        parts = [f"No failure until image {reached:,}, but {notes}"] if notes else []
+        parts = parts or [f"Healthy until image {reached:,}, as far as the log goes"]
+        parts += ["then it was stopped"] if diagnosis.state == "stopped" else []
+        best = diagnosis.use.get("best")
+        parts += [f"draw from step {step_of(best):,}, whose KID is the smallest"] if notes and best else []
+        return "; ".join(parts) + "."
     before = [entry for entry in diagnosis.entries if entry["step"] < finding.first_step]
     if not before:
         parts = [f"It failed from the start: {finding.rule.meaning}"]
