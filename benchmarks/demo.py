@@ -3,8 +3,9 @@
     pip install ".[tensorflow,demo]" playwright         # and Chromium: apt install chromium
     python benchmarks/demo.py clothing-64 dcgan-fashion-mnist
 
-For each checkpoint: seconds from when the server is ready until the page shows its first grid. And milliseconds from a
-new seed until the grid of 16 is another, median and slowest of 20. Run it on an idle machine.
+For each checkpoint: seconds from when the server is ready until the page shows its first grid. And milliseconds from
+when a seed is typed until the grid of 16 is another, median and slowest of 20. A slider that is dragged sends the same
+events, and while one grid is drawn only the last of them waits. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
         for name in names:
             first, again = measured(name, browser.new_page())
             median, slowest = statistics.median(again), max(again)
-            print(f"| {name} | {first:.1f} s | {1000 * median:.0f} ms | {1000 * slowest:.0f} ms |", flush=True)
+            print(f"| `{name}` | {first:.1f} s | {1000 * median:.0f} ms | {1000 * slowest:.0f} ms |", flush=True)
 
 
 def measured(name: str, page: Page) -> tuple[float, list[float]]:

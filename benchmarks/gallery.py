@@ -17,6 +17,7 @@ from zoo.checkpoints import resolve
 from zoo.evaluation import directions
 from zoo.files import atomic, films, pictures
 
+STEPS, SCALE, FPS = 96, 3, 24  # of the films, which are smaller so than by the command's defaults
 DOCS = Path(__file__).parents[1] / "docs"
 HEAD = """# Gallery
 
@@ -32,11 +33,11 @@ SECTION = """
 
 ![{count} images drawn by {name}](gallery/{name}.png)
 
-A walk through four latents, `ganzoo interpolate {name}`:
+A walk through four latents, `ganzoo interpolate {name} --steps {steps} --scale {scale} --fps {fps} -o walk.webp`:
 
 ![A walk through the latents of {name}](gallery/{name}.webp)
 
-The first four directions of {method}, one in a row, `ganzoo directions {name}`:
+The first four directions of {method}, one in a row. `ganzoo directions {name}` draws eight:
 
 ![Directions of {name}](gallery/{name}-directions.png)
 """
@@ -58,13 +59,21 @@ def _section(name: str, folder: Path) -> str:
     about = generator.about(0)
     images, columns = generator.sheet(seed=0)
     (folder / f"{name}.png").write_bytes(pictures.png(pictures.grid(images, columns, 2), about))
-    walk = generator.interpolate(steps=96, stops=4, seed=0)
-    films.write((pictures.grid(image[None], scale=3) for image in walk), folder / f"{name}.webp", 24, about)
+    walk = generator.interpolate(STEPS, stops=4, seed=0)
+    films.write((pictures.grid(image[None], scale=SCALE) for image in walk), folder / f"{name}.webp", FPS, about)
     found = directions.find(generator, 4)
     moved = directions.sheet(generator, found, generator.latents(seed=0))
     sheet = pictures.grid(np.asarray(moved), directions.COLUMNS, 2)
     (folder / f"{name}-directions.png").write_bytes(pictures.png(sheet, about))
-    return SECTION.format(name=name, title=generator.recipe.model.facts.title, method=found.method, count=len(images))
+    return SECTION.format(
+        name=name,
+        title=generator.recipe.model.facts.title,
+        method=found.method,
+        count=len(images),
+        steps=STEPS,
+        scale=SCALE,
+        fps=FPS,
+    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def main() -> None:
         seconds = (time.perf_counter() - start) / options.images
         over = sum(psnr > GOAL_DB for psnr in found)
         print(
-            f"| {name} | {over} of {options.images} | {statistics.median(found):.1f} dB | {min(found):.1f} dB "
+            f"| `{name}` | {over} of {options.images} | {statistics.median(found):.1f} dB | {min(found):.1f} dB "
             f"| {seconds:.0f} |",
             flush=True,
         )

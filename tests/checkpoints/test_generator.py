@@ -255,7 +255,7 @@ def test_a_trained_checkpoint_ships():
     assert "dcgan-fashion-mnist" in resolve.shipped()
 
 
-FOLDERS = {"clothing-64": "quick-64", "flowers-64": "quick-64"}  # made of a folder of images, by a recipe that has another name
+FOLDERS = dict.fromkeys(("clothing-64", "flowers-64"), "quick-64")  # made of a folder, by a recipe of another name
 OF_A_FOLDER = {"name", "data.source", "model.classes", "log.every_images", "log.checkpoint_every_images"}
 
 

@@ -161,6 +161,14 @@ runpy.run_path("app.py")
     assert set(server.repositories["org/name (space)"].tree()) == set(tree)
 
 
+def test_the_space_of_a_private_checkpoint_needs_a_token(server, saved):
+    pytest.importorskip("gradio")
+    asked = "add a secret HF_TOKEN, a token that may read org/name, in the Space's settings"
+    assert asked in command("push", saved, "org/name", "--private", "--space", status=0).output
+    assert asked in command("push", saved, "org/name", "--space", status=0).output  # it is private already
+    assert asked.replace("name", "open") not in command("push", saved, "org/open", "--space", status=0).output
+
+
 def test_a_space_of_something_else_is_refused_before_anything_is_pushed(server, saved):
     pytest.importorskip("gradio")
     server.repositories["org/name (space)"] = Repository()

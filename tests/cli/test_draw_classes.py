@@ -123,6 +123,19 @@ def test_a_folder_is_sorted_by_class_as_training_reads_it(own):
             assert picture.text["Class"] == name
 
 
+def test_seeds_of_a_class_are_images_of_that_class(own):
+    generator = zoo.load_generator(own)
+    ganzoo("sample", "own", "--seeds", "3,14-15", "--class", "shirt", "--class", "bag", "-o", "drawn/")
+    drawn = {file.name: file for file in (own.parent / "drawn").rglob("*.png")}
+    assert sorted(drawn) == ["seed-000003.png", "seed-000014.png", "seed-000015.png"]
+    for seed, kind in ((3, "shirt"), (14, "shirt"), (15, "bag")):
+        file = drawn[f"seed-{seed:06}.png"]
+        assert file.parent.name == kind
+        with Image.open(file) as picture:
+            assert (picture.text["Seed"], picture.text["Class"]) == (str(seed), kind)
+            np.testing.assert_array_equal(np.asarray(picture), generator.sample(1, seed, label=kind)[0, ..., 0])
+
+
 def test_an_npz_file_has_labels_as_training_reads_them(own):
     ganzoo("sample", "own", "-n", "60", "-o", "drawn.npz")
     arrays = np.load("drawn.npz")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_projection import made, with_classes
 
+from zoo import recipe as recipes
 from zoo.evaluation import directions
 from zoo.files.errors import ZooError
 
@@ -12,6 +13,7 @@ NAMES = {
     "sngan-cifar10": "GANSpace",
     "wgan-gp-cifar10": "GANSpace",
     "r3gan-cifar10": "GANSpace",
+    "projected-gan-cifar10": "GANSpace",
     "stylegan-lite-cifar10": "SeFa",
 }
 
@@ -24,6 +26,11 @@ def generators():
 @pytest.fixture(autouse=True)
 def fewer(monkeypatch):
     monkeypatch.setattr(directions, "SAMPLES", 128)
+
+
+def test_no_network_is_left_out():
+    every = {recipes.load(name).model.network for name in recipes.names()}
+    assert {recipes.load(name).model.network for name in NAMES} == every
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -155,7 +155,9 @@ def _from(generator: zoo.Generator) -> str:
 @click.option("--direction", type=click.IntRange(1, 64), help="Instead of a walk: one image, along this direction.")
 @click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
-@click.option("--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second.")
+@click.option(
+    "--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second; about, of a .gif."
+)
 @click.option("-o", "--out", default="walk.gif", show_default=True, help="walk.gif, walk.webp, walk.mp4 or walk.png")
 def interpolate(
     name: str,

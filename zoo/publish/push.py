@@ -94,6 +94,11 @@ def push(
     if space:
         spaces.publish(api, pushed, private)
         logger.info(f"the page is the Space {address.repository}, which the Hub builds now")
+        if private or (before and before.private):
+            logger.warning(
+                "the Space reads a private checkpoint: add a secret HF_TOKEN, a token that may read "
+                f"{address.repository}, in the Space's settings"
+            )
     return str(pushed)
 
 
