@@ -57,6 +57,38 @@ def process(*arguments):
     )
 
 
+WORK = [
+    *(f"zoo.cli.{name}.load_backend" for name in ("card", "draw", "evaluate", "explore", "publish", "search", "train")),
+    "zoo.checkpoints.loading.built",
+    "zoo.checkpoints.graph.built",
+    "zoo.training.loop.train",
+]
+TYPOS = [
+    ("sample", "dcgan-fashon-mnist"),
+    ("interpolate", "dcgan-fashon-mnist"),
+    ("project", "dcgan-fashon-mnist", "picture.png"),
+    ("directions", "dcgan-fashon-mnist"),
+    ("demo", "dcgan-fashion-mnist", "dcgan-fashon-mnist"),
+    ("finetune", "dcgan-fashon-mnist", "--data", "images"),
+    ("evaluate", "dcgan-fashon-mnist"),
+    ("compare", "dcgan-fashion-mnist", "dcgan-fashon-mnist"),
+    ("card", "dcgan-fashon-mnist", "--measure"),
+    ("export", "dcgan-fashon-mnist", "--format", "keras", "-o", "out.keras"),
+    ("push", "dcgan-fashon-mnist", "org/name"),
+]
+
+
+@pytest.mark.parametrize("arguments", TYPOS, ids=lambda arguments: arguments[0])
+def test_a_mistyped_name_is_found_before_any_work(arguments, here, no_backend):
+    fails(*arguments, match=r"there is no checkpoint of that name, did you mean 'dcgan-fashion-mnist'\?")
+    assert list(here.iterdir()) == []
+
+
+def test_a_command_that_is_added_is_tried_with_a_mistyped_name():
+    """Without those that load no backend, and those that take a recipe."""
+    assert {name for name, *_ in TYPOS} == {*main.commands} - {"list", "show", "doctor", "pull", "train", "search"}
+
+
 @pytest.fixture
 def no_backend(monkeypatch):
     """Loading Keras or a generator fails the test: the error must come before."""
@@ -64,13 +96,7 @@ def no_backend(monkeypatch):
     def work(*arguments, **options):
         pytest.fail("work began before the error was found")
 
-    for name in (
-        "zoo.cli.draw.load_backend",
-        "zoo.cli.train.load_backend",
-        "zoo.checkpoints.loading.built",
-        "zoo.checkpoints.graph.built",
-        "zoo.training.loop.train",
-    ):
+    for name in WORK:
         monkeypatch.setattr(name, work)
 
 

@@ -96,6 +96,12 @@ def resolve(name: str | Path, which: str | None = None) -> Path:
     raise ZooError(f"there is no checkpoint of that name{recipe.nearest(name, list_checkpoints())} Received: {name!r}")
 
 
+def require(name: str | Path) -> None:
+    """Raises ZooError if nothing has this name, as `resolve`; what is there, or may be on the Hub, is not opened."""
+    if not (os.path.exists(name) or is_address(name) or str(name) in released()):
+        resolve(name)
+
+
 def is_run(name: str | Path) -> bool:
     """Whether a name is the folder of a run."""
     if str(name) in shipped() or is_address(name) or os.path.isfile(Path(name, "ganzoo.json")):

@@ -59,6 +59,7 @@ def card(name, out, measure, data, data_dir, images, seeds, extractors, runs, ca
     from zoo.files import atomic
     from zoo.publish import card as cards
 
+    resolve.require(name)
     if out:
         atomic.require_writable_file(Path(out))
     if measure:

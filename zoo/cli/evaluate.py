@@ -89,9 +89,11 @@ def evaluate(name, cas, out, **options) -> None:
     ganzoo evaluate my/generated/images --data my/real/images
     ganzoo evaluate runs/with-classes --cas
     """
+    from zoo.checkpoints import resolve
     from zoo.evaluation import results
     from zoo.files import atomic
 
+    resolve.require(name)
     atomic.require_writable_file(Path(out))
     result = _evaluate(name, options, cas)
     with atomic.replacing(Path(out)) as temporary:
@@ -123,10 +125,13 @@ def compare(names, out, **options) -> None:
     """
     import msgspec
 
+    from zoo.checkpoints import resolve
     from zoo.evaluation import pictures
     from zoo.evaluation.compare import warn_of_differences
     from zoo.files import atomic
 
+    for name in names:  # all of them, since the first may take long
+        resolve.require(name)
     if not out.endswith(".png"):
         raise ZooError(f"the chart is written as .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))

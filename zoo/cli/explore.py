@@ -36,9 +36,10 @@ def project(
     """
     from tqdm import tqdm
 
-    from zoo.checkpoints import latents
+    from zoo.checkpoints import latents, resolve
     from zoo.files import films, pictures
 
+    resolve.require(name)
     if not Path(picture).is_file():
         raise ZooError(f"there is no such picture. Received: {picture!r}")
     latents.require_file(out)
@@ -87,8 +88,10 @@ def directions(name: str, checkpoint: str | None, count: int, seed: int, scale: 
 
     Generators with styles: SeFa, arXiv:2007.06600. Others: GANSpace, arXiv:2004.02546.
     """
+    from zoo.checkpoints import resolve
     from zoo.files import atomic, pictures
 
+    resolve.require(name)
     if not out.endswith(".png"):
         raise ZooError(f"the sheet of directions is written as .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
@@ -119,6 +122,10 @@ def demo(names: tuple[str, ...], checkpoint: str | None, port: int | None, share
 
     A run that trains shows its newest samples, curves and findings too. It needs pip install "keras-ganzoo[demo]".
     """
+    from zoo.checkpoints import resolve
+
+    for name in names:
+        resolve.require(name)
     load_backend()
     from zoo.publish import demo as pages
 

@@ -34,6 +34,9 @@ def export(name: str, format_: str, checkpoint: str | None, out: str, license: s
     network has it, to float32 images [N, H, W, C] in [-1, 1]. The last lines say the sizes. torch-fidelity is ONNX as
     that judge reads it.
     """
+    from zoo.checkpoints import resolve
+
+    resolve.require(name)
     load_backend()
     from zoo.publish import export as exporting
 
@@ -59,6 +62,9 @@ def push(name, repository, private, revision, message, license, space) -> None:
     ganzoo push runs/mine my-name/my-gan --space
     ganzoo push runs/mine my-name/my-gan --revision smaller -m "Fewer channels"
     """
+    from zoo.checkpoints import resolve
+
+    resolve.require(name)
     load_backend()
     from zoo.publish import push as pushing
 

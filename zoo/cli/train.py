@@ -87,6 +87,7 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir, se
     from zoo.checkpoints import resolve
     from zoo.checkpoints.run import default_folder
 
+    resolve.require(name)
     out = out or str(default_folder(f"{resolve.label(name)}-finetuned"))
     load_backend()
     _tell(
