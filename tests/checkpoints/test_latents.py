@@ -81,8 +81,8 @@ def test_one_style_for_coarse_layers_and_another_for_fine_ones(generators):
 
 def test_what_is_saved_comes_back(generator, tmp_path):
     for drawn in (generator.latents(3), *([generator.in_w(generator.latents(3))] if generator.has_w else [])):
-        latents.save(tmp_path / "z.npz", drawn, generator.about(0))
-        back = latents.load(tmp_path / "z.npz", generator)
+        generator.save_latents(tmp_path / "z.npz", drawn)
+        back = generator.load_latents(tmp_path / "z.npz")
         assert back.keys() == drawn.keys()
         for name in drawn:
             np.testing.assert_array_equal(back[name], drawn[name])

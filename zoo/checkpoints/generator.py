@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,31 @@ class Generator:
         drawn = [inputs.Sampler(self.model, each, self.class_shares)(n) for each in seeds]
         latents = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
         return latents | self.asked(label, n * len(seeds))
+
+    def save_latents(self, path: str | Path, latents: dict[str, np.ndarray]) -> None:
+        """Writes latents, in z or in w, to an .npz file, which says which weights they belong to.
+
+        Raises:
+            ZooError: it is no .npz file, or cannot be written.
+
+        Example:
+            >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+            >>> generator.save_latents("liked.npz", generator.latents(seed=[3, 9]))
+            >>> again = generator.images(generator.load_latents("liked.npz"))
+        """
+        from zoo.checkpoints import latents as files
+
+        files.save(path, latents, self.about())
+
+    def load_latents(self, path: str | Path) -> dict[str, np.ndarray]:
+        """The latents in a file of `save_latents`, or of `ganzoo sample --save-latents`, for `images`.
+
+        Raises:
+            ZooError: no such file, one that is damaged or too large, latents of other weights, or of other shapes.
+        """
+        from zoo.checkpoints import latents as files
+
+        return files.load(path, self)
 
     def latent_shapes(self, space: str = "z") -> dict[str, tuple[int, ...]]:
         """The arrays that `images` takes, with the shape of one image's: {"z": (128,)}; or in the space "w"."""

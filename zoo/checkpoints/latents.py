@@ -60,7 +60,7 @@ def load(path: str | Path, generator: Generator) -> dict[str, np.ndarray]:
 
     Example:
         >>> generator = zoo.load_generator("dcgan-fashion-mnist")
-        >>> images = generator.images(latents.load("z.npz", generator))
+        >>> images = generator.images(load("z.npz", generator))
     """
     if not os.path.isfile(path):
         raise ZooError(f"there is no such file of latents. Received: {str(path)!r}")
