@@ -39,6 +39,46 @@ def test_heldout_images_are_removed_from_the_training_images(prepare, numbered, 
     np.testing.assert_array_equal(np.sort([*store.labels, *store.heldout_labels]), np.arange(count))
 
 
+@pytest.fixture
+def split(tmp_path, prepare):
+    """Which of 300 images, by number, are in training and held out, beside the store: `split(labels)`."""
+    numbers = np.arange(300)
+    images = np.full((300, 8, 8, 1), 200, np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 1, 0] = np.divmod(numbers, 256)
+
+    def split(labels=None):
+        np.savez(tmp_path / "split.npz", images=images, **({} if labels is None else {"labels": labels}))
+        store = prepare(tmp_path / "split.npz", channels=1)
+        train, held = (part[:, 0, 0, 0].astype(int) * 256 + part[:, 0, 1, 0] for part in (store.images, store.heldout))
+        np.testing.assert_array_equal(np.sort([*train, *held]), numbers)
+        if labels is not None:
+            np.testing.assert_array_equal(store.labels, labels[train])
+            np.testing.assert_array_equal(store.heldout_labels, labels[held])
+        return train, held, store
+
+    return split
+
+
+def test_what_is_held_out_stays_as_it_was(split):
+    """To the bit: runs that go on and cards that were measured know it. Labels change it only where a class is lost."""
+    _, held, store = split()
+    assert held.tolist() == [12, 91, 80, 152, 190, 255]
+    assert store.fingerprint == "4eb5f6c530a433b768f5c469afc6875f35413f838b27336741fd825033ded025"
+    assert split(np.arange(300) % 7)[2].fingerprint == store.fingerprint
+
+
+def test_a_class_keeps_an_image_to_train_on(split):
+    before_train, before, _ = split()
+    labels = np.zeros(300, np.int64)
+    labels[before_train[:20]] = 1
+    labels[before[0]], labels[before[1:3]] = 2, 3  # one image alone, and two, all of them held out
+    train, held, _ = split(labels)
+    assert np.bincount(labels[train]).tolist() == [272, 20, 1, 1]
+    assert held[[2, 3, 4, 5]].tolist() == before[[2, 3, 4, 5]].tolist()
+    assert np.bincount(labels[held]).tolist() == [5, 0, 0, 1]
+    assert np.sum(train != before_train) == 2  # those that changed places
+
+
 def test_at_most_1000_images_are_held_out():
     labels = np.arange(60_000)
     assert stores._move_heldout_to_end([labels]) == 1000

@@ -100,9 +100,9 @@ def prepare(
     "FOLDER/train" (or "FILE.zip/train") to read one alone. Images are stored as viewers show them: upright, in sRGB,
     with alpha composited on white. Of several frames the first is read. What is left out is said, and why.
 
-    Held out is the TFDS test split, else 2 % of the images (1 to 1,000; none of fewer than 50). A store
-    appears under its name when it is complete: a killed preparation leaves none, and several processes may
-    prepare one source at once. A source whose content changed is prepared anew. At each opening the digest of the
+    Held out is the TFDS test split, else 2 % of the images (1 to 1,000; none of fewer than 50), but not all images of a
+    class. A store appears under its name when it is complete: a killed preparation leaves none, and several processes
+    may prepare one source at once. A source whose content changed is prepared anew. At each opening the digest of the
     store is compared. Without TensorFlow and TFDS, a store of a TFDS source that was copied into `cache_dir` is opened.
 
     Args:
@@ -185,7 +185,10 @@ def _write(folder: Path, source: str, content: Content, settings: dict[str, int 
     images = np.memmap(folder / "images.bin", np.uint8, "r+", shape=(len(labels), size, size, channels))
     require_more_than_0_and_1(images, source)
     labels = None if None in labels else np.array(labels, np.int64)
-    m = m or _move_heldout_to_end([images] if labels is None else [images, labels])
+    if not m:
+        m = _move_heldout_to_end([images] if labels is None else [images, labels])
+        if labels is not None:
+            _keep_each_class_in_training(images, labels, len(labels) - m)
     images.flush()
     if labels is not None:
         np.save(folder / "labels.npy", labels)
@@ -215,6 +218,23 @@ def _move_heldout_to_end(arrays: list[np.ndarray]) -> int:
         for array in arrays:
             array[[chosen, last]] = array[[last, chosen]]
     return heldout
+
+
+def _keep_each_class_in_training(images: np.ndarray, labels: np.ndarray, train: int) -> None:
+    """Where the held-out rows, from `train` on, have all images of a class: exchanges one, in place.
+
+    What is held out instead is an image of the class that has most. A split that leaves no class out stays as it is.
+    """
+    held, first = np.unique(labels[train:], return_index=True)
+    names, counts = np.unique(labels[:train], return_counts=True)
+    for lost in train + first[~np.isin(held, names)]:
+        largest = counts.argmax()
+        if counts[largest] == 1:  # each image is a class of its own
+            return
+        given = np.flatnonzero(labels[:train] == names[largest])[-1]
+        for array in (images, labels):
+            array[[given, lost]] = array[[lost, given]]
+        counts[largest] -= 1
 
 
 def _remove_stale(stores: Path) -> None:
