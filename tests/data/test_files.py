@@ -26,10 +26,54 @@ def test_sub_folders_give_labels(tmp_path, prepare):
 def test_images_outside_the_sub_folders_mean_no_labels(tmp_path, prepare, said):
     for name in ("a/0.png", "b/0.png", "0.png"):
         save(tmp_path / "flat" / name, noise(8, 8, 3))
-    store = prepare(tmp_path / "flat")
+    prepare(tmp_path / "flat")
+    said.clear()
+    store = prepare(tmp_path / "flat")  # which is there: it is said again
     assert store.labels is None and store.heldout_labels is None and store.classes == ()
     assert len(store.images) == 3
     assert "the folders a, b are not taken for classes, since images lie outside them, 1 in all: 0.png" in said
+
+
+EMPTY = "these folders have no image, so they are no classes: dog, emu"
+
+
+def test_a_class_folder_without_an_image_is_named_each_time(tmp_path, prepare):
+    for name in ("ape", "cat"):
+        save(tmp_path / "animals" / name / "0.png", noise(8, 8, 3))
+    complete = prepare(tmp_path / "animals").path
+    assert not any("no image" in line for line in prepare.said)
+    (tmp_path / "animals" / "dog" / "young").mkdir(parents=True)
+    (tmp_path / "animals" / "ape" / "old").mkdir()  # of a class that has images
+    (tmp_path / "animals" / ".trash").mkdir()
+    (tmp_path / "animals" / "emu").mkdir()
+    (tmp_path / "animals" / "emu" / "list.txt").write_text("no image")
+    for _ in range(2):
+        prepare.said.clear()
+        store = prepare(tmp_path / "animals")
+        assert store.classes == ("ape", "cat") and store.labels.tolist() == [0, 1] and EMPTY in prepare.said
+    assert store.path != complete
+    for name in ("dog", "emu"):
+        save(tmp_path / "animals" / name / "0.png", noise(8, 8, 3))
+    prepare.said.clear()
+    assert prepare(tmp_path / "animals").classes == ("ape", "cat", "dog", "emu") and EMPTY not in prepare.said
+
+
+def test_a_source_without_empty_folders_keeps_the_identity_that_it_had(tmp_path):
+    """It names the store: runs that go on find theirs."""
+    save(tmp_path / "animals" / "ape" / "old" / "0.png", noise(8, 8, 3))
+    stat = (tmp_path / "animals" / "ape" / "old" / "0.png").stat()
+    identity = files.folder_source(tmp_path / "animals").identity
+    listed = [("ape/old/0.png", stat.st_size, stat.st_mtime_ns)]
+    assert identity == ["folder", 2, str(tmp_path / "animals"), listed]
+    (tmp_path / "animals" / "dog").mkdir()
+    assert files.folder_source(tmp_path / "animals").identity == [*identity, ["dog"]]
+
+
+def test_a_class_folder_without_an_image_is_named_within_a_part(tmp_path, prepare):
+    save(tmp_path / "set" / "train" / "cat" / "0.png", noise(8, 8, 3))
+    for name in ("train/dog", "train/emu", "test/cat", "test"):
+        (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+    assert prepare(tmp_path / "set").labels is None and prepare.said[-1] == EMPTY
 
 
 def bomb(path):
@@ -63,7 +107,7 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path, prepare):
     bad.add("truncated.jpg")
     assert {name for name, _ in store.skipped} == bad and all(reason for _, reason in store.skipped)
     assert len(store.images) == 2
-    hidden, outside, left_out = prepare.said
+    hidden, left_out, outside = prepare.said
     assert outside.startswith("the folders a, b are not taken for classes, since images lie outside them, ")
     assert hidden == "1 hidden files and folders were not read: .hidden.png"
     assert left_out.startswith("2 images were read, 9 left out: ")
@@ -216,6 +260,14 @@ def test_an_archive_of_the_stylegan_tools(zipped, prepare):
     assert unlabelled.labels is None and len(unlabelled.images) == 4
 
 
+def test_an_archive_with_a_class_folder_without_an_image(zipped, prepare):
+    contents = {"in/ape/0.png": noise(8, 8, 3), "in/cat/0.png": noise(8, 8, 3), "in/dog/": b"", "in/emu/a.txt": b"no"}
+    source = zipped(contents | {"in/ape/old/": b"", "__MACOSX/in/": b"", "other/": b""})
+    for _ in range(2):
+        prepare.said.clear()
+        assert prepare(source / "in").classes == ("ape", "cat") and EMPTY in prepare.said
+
+
 def test_a_folder_with_the_table_of_the_stylegan_tools(tmp_path, prepare):
     for i in range(2):
         save(tmp_path / "set" / f"0000{i}" / "a.png", noise(8, 8, 3))
@@ -235,8 +287,17 @@ def test_a_folder_with_the_table_of_the_stylegan_tools(tmp_path, prepare):
     ],
 )
 def test_tables_without_a_class_for_each_image_are_named(zipped, prepare, table, line):
-    store = prepare(zipped({"a/0.png": noise(8, 8, 3), "b/0.png": noise(8, 8, 3), "dataset.json": table}))
-    assert store.labels is None and store.classes == () and prepare.said[0].startswith(line)
+    source = zipped({"a/0.png": noise(8, 8, 3), "b/0.png": noise(8, 8, 3), "dataset.json": table})
+    for _ in range(2):  # also of a store that is there
+        prepare.said.clear()
+        store = prepare(source)
+        assert store.labels is None and store.classes == () and len(prepare.said) == 1
+        assert prepare.said[0].startswith(line)
+    record = json.loads((store.path / "store.json").read_text())
+    del record["warnings"]
+    (store.path / "store.json").write_text(json.dumps(record))  # as stores were before
+    prepare.said.clear()
+    assert len(prepare(source).images) == 2 and not prepare.said
 
 
 def test_a_table_of_another_kind_is_left_alone(zipped, prepare):

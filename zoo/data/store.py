@@ -79,6 +79,7 @@ class _Record(msgspec.Struct, omit_defaults=True):
     changes: dict[str, int]
     skipped: list[tuple[str, str]]
     white: int = 0
+    warnings: list[str] = []  # of the labels, said at each opening; older stores have none
     labels_sha256: str | None = None  # of the names of the classes, as JSON, and of labels.npy; older stores have none
 
 
@@ -202,6 +203,7 @@ def _write(folder: Path, source: str, content: Content, settings: dict[str, int 
         fingerprint="",
         changes=dict(summary.changes),
         skipped=summary.left_out,
+        warnings=list(content.warnings),
     )
     record.fingerprint = _fingerprint(folder, record)
     record.labels_sha256 = _labels_sha256(folder, record)
@@ -263,6 +265,7 @@ def _verify(path: Path) -> None:
 
 
 def _open(path: Path, source: str) -> Store:
+    """Opens a store, and says once more what is to be known of its labels."""
     record = _record(path)
     try:
         shape = (record.images + record.heldout, record.resolution, record.resolution, record.channels)
@@ -274,6 +277,8 @@ def _open(path: Path, source: str) -> Store:
             raise ValueError(f"labels.npy has the shape {labels.shape}")
     except Exception as error:  # NumPy raises nearly anything
         raise _damaged(path, error) from error
+    for line in record.warnings:
+        logger.warning(line)
     n = record.images
     labels = (None, None) if labels is None else (labels[:n], labels[n:])
     return Store(

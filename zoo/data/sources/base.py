@@ -27,6 +27,7 @@ class Content(NamedTuple):
     items: Callable[[], Iterator[Item]]  # in order, from the first one at each call; those held out come last
     classes: list[str]  # classes[label] is a name; empty where names are not known
     left_out: dict[str, str]  # name: why it is no item
+    warnings: tuple[str, ...] = ()  # what is to be known of the labels each time that the images are used
 
 
 class Source(NamedTuple):

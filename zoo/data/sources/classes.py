@@ -18,14 +18,15 @@ TABLE = "dataset.json"
 
 
 class Labelled(NamedTuple):
-    """Labels by the name of the image, and the names of the classes, where they are known."""
+    """Labels by the name of the image, the names of the classes, where they are known, and why some are left out."""
 
     classes: list[str]
     labels: dict[str, int]
+    warnings: tuple[str, ...] = ()
 
 
-def by_folders(root: str, images: list[str]) -> Labelled:
-    """The folders are classes if there are two or more, and no image lies outside them.
+def by_folders(root: str, images: list[str], empty: list[str]) -> Labelled:
+    """The folders are classes if there are two or more, and no image lies outside them; `empty` ones are named.
 
     Folders that are all named like train, val and test are no classes; those inside them may be.
     """
@@ -39,18 +40,22 @@ def by_folders(root: str, images: list[str]) -> Labelled:
                 f"read; to read one alone, give it as the source, {os.path.join(root, example)!r} for instance"
             )
         folders = {name: path[1:] or [""] for name, path in folders.items()}
+        empty = [name.partition("/")[2] for name in empty]
     classes = sorted({path[0] for path in folders.values()})
     outside = sorted(name for name, path in folders.items() if not path[0])
-    if len(classes) > 2 and outside:
-        logger.warning(
+    if outside:
+        reason = (
             f"the folders {some(classes[1:])} are not taken for classes, since images lie outside them, "
             f"{len(outside)} in all: {some(outside)}"
         )
-    if len(classes) < 2 or outside:
-        return Labelled([], {})
+        return Labelled([], {}, (reason,) if len(classes) > 2 else ())
+    empty = sorted({name.split("/")[0] for name in empty} - {"", *classes})
+    warnings = (f"these folders have no image, so they are no classes: {some(empty)}",) if empty else ()
+    if len(classes) < 2:
+        return Labelled([], {}, warnings)
     logger.info(f"{len(classes)} folders are taken for classes: {some(classes)}")
     number = {name: label for label, name in enumerate(classes)}
-    return Labelled(classes, {name: number[path[0]] for name, path in folders.items()})
+    return Labelled(classes, {name: number[path[0]] for name, path in folders.items()}, warnings)
 
 
 class _Table(msgspec.Struct):
@@ -78,13 +83,12 @@ def by_table(content: bytes, path: str, images: list[str]) -> Labelled | None:
     if labels is msgspec.UNSET:
         return None
     if any(isinstance(label, list) for _, label in labels or []):
-        logger.warning(f"the labels in {TABLE} are vectors and not classes: no labels are used")
-        labels = None
+        return Labelled([], {}, (f"the labels in {TABLE} are vectors and not classes: no labels are used",))
     labels = {name.replace("\\", "/"): label for name, label in labels or []}
     missing = [name for name in images if name not in labels]
     if labels and missing:
-        logger.warning(f"{TABLE} has no label for {len(missing)} images, so none are used: {some(missing)}")
-        labels = {}
+        reason = f"{TABLE} has no label for {len(missing)} images, so none are used: {some(missing)}"
+        return Labelled([], {}, (reason,))
     return Labelled([], labels)
 
 

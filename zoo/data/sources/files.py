@@ -43,7 +43,8 @@ def folder_source(root: Path) -> Source:
     def opened() -> Iterator[Content]:
         yield _content(str(root), files)
 
-    return Source(root.name, ["folder", 2, str(root), identity], opened)
+    empty = [files.empty] if files.empty else []
+    return Source(root.name, ["folder", 2, str(root), identity, *empty], opened)
 
 
 def has_images(root: Path) -> bool:
@@ -77,6 +78,7 @@ class _Files(NamedTuple):
     images: list[str]
     left_out: dict[str, str]  # name: why it is no image
     hidden: list[str]
+    empty: list[str]  # folders without an image in them or below
     place: Opener
 
     @property
@@ -85,7 +87,7 @@ class _Files(NamedTuple):
 
 
 def _folder(root: Path) -> _Files:
-    names, unlisted = [], []
+    names, folders, unlisted = [], [], []
 
     def relative(path: str) -> str:
         return os.path.relpath(path, root).replace(os.sep, "/")
@@ -98,30 +100,42 @@ def _folder(root: Path) -> _Files:
         not_read = [name for name in subfolders if name.startswith(".") or os.path.islink(os.path.join(folder, name))]
         subfolders[:] = [name for name in subfolders if name not in not_read]
         names += [prefix + name for name in (*files, *not_read)]
+        folders += [prefix + name for name in subfolders]
     names += [root.name if error.filename == str(root) else relative(error.filename) for error in unlisted]
-    return _sorted_out(names, problem, lambda name: os.path.join(root, name))
+    return _sorted_out(names, folders, problem, lambda name: os.path.join(root, name))
 
 
 def _archive(archive: zipfile.ZipFile, prefix: str) -> _Files:
     sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
     names = [name.removeprefix(prefix) for name in sizes if name.startswith(prefix)]
+    inside = [name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix)]
+    folders = {name.rpartition("/")[0] for name in inside}
 
     def problem(name: str) -> str | None:
         return f"it unpacks to more than {MOST_BYTES:,} bytes" if sizes[prefix + name] > MOST_BYTES else None
 
-    return _sorted_out(names, problem, lambda name: io.BytesIO(archive.read(prefix + name)))
+    return _sorted_out(names, folders, problem, lambda name: io.BytesIO(archive.read(prefix + name)))
 
 
-def _sorted_out(names: Iterable[str], problem: Callable[[str], str | None], place: Opener) -> _Files:
+def _sorted_out(
+    names: Iterable[str], folders: Iterable[str], problem: Callable[[str], str | None], place: Opener
+) -> _Files:
     images, left_out, hidden = [], {}, []
     for name in sorted(names, key=lambda name: name.split("/")):
-        if any(part.startswith((".", "__MACOSX")) for part in name.split("/")):
+        if _is_hidden(name):
             hidden.append(name)
         elif reason := problem(name) or _why_no_image(name, place):
             left_out[name] = reason
         else:
             images.append(name)
-    return _Files(images, left_out, hidden, place)
+    parents = {name.rpartition("/")[0] + "/" for name in images}
+    used = {name[:end] for name in parents for end, letter in enumerate(name) if letter == "/"}
+    empty = sorted(name for name in {*folders} - used - {""} if not _is_hidden(name))
+    return _Files(images, left_out, hidden, empty, place)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _why_no_image(name: str, place: Opener) -> str | None:
@@ -170,7 +184,7 @@ def _content(root: str, files: _Files) -> Content:
     if files.has_table:
         labelled = by_table(_bytes(files, root, TABLE), os.path.join(root, TABLE), files.images)
     if labelled is None:
-        labelled = by_folders(root, files.images)
+        labelled = by_folders(root, files.images, files.empty)
     else:
         left_out = {name: reason for name, reason in left_out.items() if name != TABLE}
 
@@ -178,7 +192,7 @@ def _content(root: str, files: _Files) -> Content:
         for name in files.images:
             yield Item(name, partial(_open_listed, files, name), labelled.labels.get(name))
 
-    return Content(len(files.images), items, labelled.classes, left_out)
+    return Content(len(files.images), items, labelled.classes, left_out, labelled.warnings)
 
 
 def _open_listed(files: _Files, name: str) -> Image.Image:
