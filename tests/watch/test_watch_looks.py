@@ -89,6 +89,27 @@ def test_classes_that_say_too_little_are_not_judged(real):
     assert classes.compare(np.full_like(same, np.nan), np.zeros(20, int))["class_diversity"] == 0
 
 
+def test_rare_classes_are_drawn_often_enough_to_be_seen():
+    population = np.repeat(np.arange(8), [10_000, 500, 60, 9, 40, 7, 1, 20])
+    drawn = np.resize(np.repeat([0, 1, 2], [120, 7, 1]), 256)
+    changed = looks.with_rare_classes(drawn, 128, population)
+    np.testing.assert_array_equal(changed[:128], drawn[:128])
+    assert np.bincount(changed).tolist() == [240 - 14, 14, 4, 4, 4, 0, 0, 4]  # 5 and 6 have too few real images
+    even = np.resize(np.arange(10), 256)
+    np.testing.assert_array_equal(looks.with_rare_classes(even, 128, np.arange(100) % 10), even)
+
+
+def test_of_many_classes_the_largest_are_drawn_often_enough():
+    population = np.repeat(np.arange(100), np.arange(100) + 10)
+    drawn = np.resize(np.random.default_rng(0).choice(population, 128), 256)
+    before, after = (
+        np.bincount(labels, minlength=100) for labels in (drawn, looks.with_rare_classes(drawn, 128, population))
+    )
+    assert np.all(after[before >= 4] >= 4) and np.sum(after >= 4) > np.sum(before >= 4)
+    gained = np.flatnonzero((before < 4) & (after >= 4))
+    assert gained.min() > np.flatnonzero(after < 4).max()
+
+
 def test_distances_are_euclidean():
     features = np.random.default_rng(0).standard_normal((20, 5))
     expected = np.linalg.norm(features[:, None] - features, axis=2)

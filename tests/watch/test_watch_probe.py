@@ -1,5 +1,6 @@
 """The probe measures a GAN and leaves it as it is."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,6 +122,21 @@ def test_a_class_that_collapses_alone_is_seen_and_named(small, labelled):
     assert broken["class_least"] == 1
     assert broken["class_median"] > 0.2
     assert broken["diversity"] > 0.2, "all together look varied"
+
+
+def test_a_rare_class_that_collapses_alone_is_seen(small, labelled, monkeypatch):
+    """One image in 130: of 128 random ones there may be none, and of 300 too few to compare with."""
+    monkeypatch.setattr(probe, "REAL_IMAGES", 300)
+    rare = np.flatnonzero(labelled.labels == 1)[13:]
+    stay = np.setdiff1d(np.arange(len(labelled.labels)), rare)
+    store = dataclasses.replace(labelled, images=labelled.images[stay], labels=labelled.labels[stay])
+    gan = GAN(small("sngan-fashion-mnist", **{"data.source": labelled.source, "model.classes": 3}))
+    healthy = Probe(gan, store)
+    assert healthy.classes.distances.keys() == {0, 1, 2}
+    assert healthy.measure(0)["class_diversity"] > 0.2
+    scale_of(gan, 1, -1.0)
+    broken = Probe(gan, store).measure(0)
+    assert (broken["class_diversity"], broken["class_least"]) == (pytest.approx(0, abs=1e-4), 1)
 
 
 def test_signals_of_classes_are_those_of_conditional_models_alone(small, labelled):

@@ -96,6 +96,24 @@ class Classes:
         return {"class_diversity": found[least], "class_least": least, "class_median": median}
 
 
+def with_rare_classes(labels: np.ndarray, free: int, population: np.ndarray) -> np.ndarray:
+    """Labels [M] to draw, changed so that of more classes there are enough samples to compare: LEAST_SAMPLES.
+
+    They are given to the classes of `population`, of which there are LEAST_REAL images or more, the larger classes
+    first, and taken from those that have most. Those before `free` stay. Where no class has too few, nothing changes.
+    """
+    labels = labels.copy()
+    classes, counts = np.unique(population, return_counts=True)
+    classes, counts = classes[counts >= LEAST_REAL], counts[counts >= LEAST_REAL]
+    for label in classes[np.argsort(-counts, kind="stable")]:
+        for _ in range(LEAST_SAMPLES - np.sum(labels == label)):
+            times = (labels[free:, None] == labels).sum(axis=1)
+            if times.max() <= LEAST_SAMPLES:
+                return labels
+            labels[free + times.argmax()] = label
+    return labels
+
+
 def finite(images: np.ndarray) -> np.ndarray:
     """Images as float32, with large numbers for what is not finite, so that broken ones can be measured."""
     return np.nan_to_num(np.asarray(images, np.float32), posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)

@@ -39,7 +39,9 @@ class Probe:
             heldout, heldout_labels = store.heldout[others], self._labels(store.heldout_labels, others)
         uniforms = rng.random((JUDGED, 2, augment.uniform_count(gan.recipe.augment.used)), np.float32)
         epsilon = rng.random((DIFFERENTIATED, 1, 1, 1), np.float32)
-        latents |= {name: np.resize(rows, (SAMPLES, *rows.shape[1:])) for name, rows in labels.items()}
+        if labels:  # those of the images that D is shown, and then the same again, with more of the rare classes
+            asked = looks.with_rare_classes(np.resize(store.labels[self.shown], SAMPLES), JUDGED, store.labels)
+            latents |= self._labels(asked, slice(None))
         self.inputs = latents, np.asarray(real), np.asarray(heldout), heldout_labels, uniforms, epsilon
         self.compute = backend.compiled(self._compute, gan.variables)
         self.real_images = REAL_IMAGES if self.parts == 1 else LARGE_REAL_IMAGES
@@ -47,13 +49,23 @@ class Probe:
         self.many = np.asarray(store.images[some])
         self.first = self._first_look(store, rng)
         self.reference = looks.Reference(_scaled(self.many))
-        self.classes = looks.Classes(_scaled(self.many), store.labels[some]) if labels else None
+        self.classes = self._classes(asked, some) if labels else None
         self.before = None  # step, weights, their last movement and samples at the measurement before
 
     def _labels(self, labels: np.ndarray | None, which: np.ndarray) -> dict[str, np.ndarray]:
         """What the networks take for these images beside them; nothing without classes."""
         classes = self.gan.recipe.model.classes
         return {"label": inputs.one_hot(labels[which], classes)} if classes else {}
+
+    def _classes(self, asked: np.ndarray, some: np.ndarray) -> looks.Classes:
+        """The classes that are drawn, by `some` real images and a few more of those that are rare among these."""
+        images, labels = self.store.images, self.store.labels
+        which = [some]
+        for label in np.unique(asked):
+            missing = max(looks.LEAST_REAL - np.sum(labels[some] == label), 0)
+            which.append(np.setdiff1d(np.flatnonzero(labels == label), some)[:missing])
+        which = np.concatenate(which)
+        return looks.Classes(_scaled(np.asarray(images[which])), labels[which])
 
     def measure(self, step: int) -> dict[str, float]:
         """Signals after `step` steps, float by name. Of D, on JUDGED images of each kind, augmented as in training:
