@@ -110,6 +110,27 @@ def test_rows_of_a_shipped_checkpoint_are_its_evidence(name):
         assert frechet.name in header(PAGES[page], name)
 
 
+@pytest.mark.parametrize("name", [name for name in resolve.shipped() if "-cond-" in name])
+def test_a_shipped_checkpoint_draws_the_class_that_is_asked_for(name):
+    """By a classifier, beside what it says of real images; docs/classes.md names the kinds that are confused."""
+    evaluation = card.read(resolve.resolve(name)).evaluation
+    drawn, real = evaluation.by_class.accuracies
+    text = PAGES["docs/classes.md"]
+    assert re.search(rf"`{name}` \|.*\| {100 * drawn:.1f} %, {100 * real:.1f} % \|$", text, re.MULTILINE)
+    if evaluation.evaluations[0].real.source == "tfds:cifar10":
+        assert drawn > 0.85 * real
+        return
+    assert evaluation.evaluations[0].real.source == "tfds:fashion_mnist"
+    assert drawn > 0.95 * real
+    percent = {of.name: round(100 * of.accuracy) for of in evaluation.by_class.classes}
+    assert {kind for kind, right in percent.items() if right < 90} == {"Pullover", "Coat", "Shirt"}
+    shirts, others = re.search(r"Shirts have (\d+ to \d+) %, pullovers and coats (\d+ to \d+) %", text).groups()
+    for kind, said in {"Shirt": shirts, "Pullover": others, "Coat": others}.items():
+        least, most = map(int, said.split(" to "))
+        assert least <= percent[kind] <= most
+    assert all(round(100 * (of.held_out_accuracy - of.accuracy)) <= 2 for of in evaluation.by_class.classes)
+
+
 def row(text: str, name: str) -> list[str]:
     """The cells of a checkpoint's row in a table."""
     line = re.search(rf"^\| \[?`{name}`.*\|$", text, re.MULTILINE).group()
