@@ -296,6 +296,7 @@ def test_a_conditional_model_has_a_row_for_each_class():
         "| mean | | 25.50 (1.500) | 55.0 % (95.0 %) |\n",
     ):
         assert row in scores
+    assert "Share is that of the class in the training images." in scores
     assert "8 to 1,010 on each side" in scores and "FD-lite0 is too large, of samples and floor alike" in scores
     assert "Its mean is the intra-FD-lite0" in scores
     assert "![by_class](by_class.png)" in scores
