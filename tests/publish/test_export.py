@@ -1,4 +1,5 @@
 import io
+import json
 import shlex
 import subprocess
 import sys
@@ -207,7 +208,8 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, cla
     runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs onnxruntime")
     import tensorflow as tf
 
-    source = saved(network, scale=3.0, classes=classes)  # beyond the range, where an output is linear
+    named = {"data": {"classes": ["T-shirt/top", "hat", "Stiefel für Bären"]}} if classes else {}
+    source = saved(network, scale=3.0, classes=classes, **named)  # beyond the range, where an output is linear
     generator = load_generator(source)
     inputs = asked(generator.model)
     wanted = expected(generator, inputs)
@@ -219,6 +221,8 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, cla
     session = runtime.InferenceSession(export(source, "onnx", tmp_path / "my g.onnx"))
     assert {entry.name for entry in session.get_inputs()} == inputs.keys()
     (onnx_images,) = session.run(None, inputs)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata.get("classes", "[]")) == (named["data"]["classes"] if classes else [])
     for images in (np.asarray(saved_images), onnx_images):
         assert (images.dtype, images.shape) == (np.float32, (5, 32, 32, wanted.shape[-1]))
         assert -1.0 <= images.min() < -0.5 < 0.5 < images.max() <= 1.0
@@ -227,7 +231,7 @@ def test_savedmodel_and_onnx_are_one_function_of_z(saved, tmp_path, network, cla
         assert "z, float32 [N, 8]" in line
         assert f"float32 [N, 32, 32, {wanted.shape[-1]}], -1 black to 1 white" in line
         assert ("truncation, float32 [N, 1]" in line) == ("truncation" in inputs)
-        assert ("label, int32 [N] (a class, 0 to 2: 0, 1, 2)" in line) == bool(classes)
+        assert ("label, int32 [N] (a class, 0 to 2: T-shirt/top, hat, Stiefel für Bären)" in line) == bool(classes)
 
 
 @pytest.mark.parametrize("classes", [0, 3])
@@ -251,6 +255,8 @@ def test_torch_fidelity_reads_our_images(saved, tmp_path, network, classes, said
     source = saved(network, classes=classes)
     out = export(source, "torch-fidelity", tmp_path / "my g.onnx")
     session = runtime.InferenceSession(out)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata.get("classes", "[]")) == [str(label) for label in range(classes)]
     (z_input, *others), (output,) = session.get_inputs(), session.get_outputs()
     model = levels_from_z(load_generator(source).model)
     z = np.random.default_rng(0).standard_normal((5, z_input.shape[1]), "float32")

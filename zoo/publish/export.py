@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import re
 import shlex
@@ -39,8 +40,9 @@ def export(
 
     The formats keras, savedmodel and onnx are one function: z, float32 [N, latent_dim], normal numbers, and where the
     network has it truncation, float32 [N, 1] between 0 and 1 (1: none) -> images, float32 [N, H, W, C], -1 black, 1
-    white. A network with classes also takes label, int32 [N], the number of a class from 0 on. Equal z give equal
-    images: noise maps are those of the first sample of seed 0, for every image.
+    white. A network with classes also takes label, int32 [N], the number of a class from 0 on; the metadata of ONNX
+    files have their names, as the JSON list "classes". Equal z give equal images: noise maps are those of the first
+    sample of seed 0, for every image.
 
     Args:
         name: what `load_generator` accepts.
@@ -158,14 +160,14 @@ def _savedmodel(source: Path, out: Path) -> None:
 def _onnx(source: Path, out: Path) -> None:
     generator = load_generator(source)
     model = images_from_z(generator.model)
-    _write_onnx(model, out)
+    _write_onnx(model, out, generator.classes)
     logger.info(signature(model, generator.classes))
 
 
 def _torch_fidelity(source: Path, out: Path) -> None:
     generator = load_generator(source)
     model = levels_from_z(generator.model)
-    _write_onnx(model, out)
+    _write_onnx(model, out, generator.classes)
     logger.info(
         f"score it with: fidelity --fid --input1 {shlex.quote(str(out))} --input1-model-z-type normal "
         f"--input1-model-z-size {model.inputs[0].shape[-1]} --input1-model-num-samples 50000 --input2 IMAGES"
@@ -173,11 +175,18 @@ def _torch_fidelity(source: Path, out: Path) -> None:
     )
 
 
-def _write_onnx(model: keras.Model, out: Path) -> None:
+def _write_onnx(model: keras.Model, out: Path, classes: tuple[str, ...]) -> None:
+    """Writes the file. Its metadata have the names of the classes, in the order of their numbers, as JSON."""
+    import onnx
+
     takes = model.inputs if len(model.inputs) == 1 else [{tensor.name: tensor for tensor in model.inputs}]
     with replacing(out) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks for np.object, to mend an old tf2onnx
         model.export(temporary, format="onnx", input_signature=takes, verbose=False)
+        if classes:
+            written = onnx.load(temporary)
+            written.metadata_props.add(key="classes", value=json.dumps(classes))
+            onnx.save(written, temporary)
 
 
 WRITERS = {
