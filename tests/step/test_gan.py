@@ -152,6 +152,30 @@ def test_r_t_is_the_mean_sign_of_four_steps_and_moves_p(small):
     assert float(gan.ada_p) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"ada": True, "ada_speed_images": 80}, {"diffaugment": ["color", "translation"]}])
+def test_augmented_images_keep_their_labels(small, options):
+    """Class 0 is dark and class 1 is bright: D learns to expect each with its own label."""
+    options = {f"augment.{name}": value for name, value in options.items()}
+    gan = GAN(small("dcgan-cifar10", **options, **{"model.classes": 2, "schedule.d_steps": 1}))
+    gan.ada_p.assign(p := 0.2)
+    engine, signs, labels = backend.Engine(gan), [], np.eye(2, dtype="float32")[[0, 1, 0, 1]]
+    shades = np.array([40, 215], np.uint8)[[0, 1, 0, 1]]
+    for step in range(12):
+        batch = batch_of(gan, step)
+        real = np.broadcast_to(shades[:, None, None, None, None], batch["real"].shape)
+        batch |= {"real": real, "real_label": labels[:, None]}
+        signs.append(2 * float(run(engine, schedule.BOTH, batch)["real_accuracy"]) - 1)
+        if step % 4 == 3:
+            assert float(gan.r_t) == pytest.approx(np.mean(signs[-4:]), abs=1e-6)
+            p = np.clip(p + 0.2 * np.sign(np.mean(signs[-4:]) - 0.6), 0, 1) if gan.recipe.augment.ada else p
+            assert float(gan.ada_p) == pytest.approx(p, abs=1e-6)
+    plain = gan.scaled(real[:, 0])
+    own, other = (
+        np.asarray(gan.judge({"label": keras.ops.convert_to_tensor(given)})(plain)) for given in (labels, 1 - labels)
+    )
+    assert np.all(own - other > 0.1)
+
+
 def test_frozen_layers_of_the_discriminator_stay(small):
     gan = GAN(small("dcgan-cifar10", **{"schedule.freeze_d": 2}))
     kernel = np.asarray(gan.discriminator.get_layer("from_image").kernel).copy()
