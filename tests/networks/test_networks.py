@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from keras import ops
@@ -20,6 +22,27 @@ def latents(generator, count=2, seed=0):
     label = {"label": inputs.one_hot(np.arange(count) % classes, classes)} if classes else {}
     drawn = inputs.draw_training(generator, (count,), np.random.default_rng(seed)) | label
     return {name: ops.convert_to_tensor(value) for name, value in drawn.items()}
+
+
+HEADERS = {  # the recipe whose sizes the header of the network names
+    "dcgan-64": {},
+    "sngan-cifar10": {},
+    "wgan-gp-cifar10": {},
+    "stylegan-lite-cifar10": {"model.g_channels": 64, "model.d_channels": 64},
+    "r3gan-cifar10": {"model.g_channels": 768, "model.d_channels": 768, "model.pyramid": False},
+    "projected-gan-64": {"model.latent_dim": 128, "model.g_channels": 20, "model.d_channels": 32},
+}
+
+
+@pytest.mark.parametrize("classes", [0, 10])
+@pytest.mark.parametrize("name", HEADERS)
+def test_the_parameter_counts_of_a_header(name, classes):
+    recipe = recipes.load(name, HEADERS[name] | {"model.classes": classes})
+    generator, discriminator = (f"{parameters(model):,}" for model in networks.build(recipe))
+    said = "With 10 classes" if classes else "Parameters"
+    header = " ".join(networks.module(recipe.model.network).__doc__.split())
+    pattern = rf"{said}[^.]*\b{generator}\b[^.]*\b{discriminator}\b"
+    assert re.search(pattern, header, re.IGNORECASE), f"{said}: {generator} and {discriminator}"
 
 
 @pytest.mark.parametrize("name", ["sngan-cifar10", "wgan-gp-cifar10"])

@@ -9,7 +9,6 @@ import zoo
 from zoo import backend, networks
 from zoo import recipe as recipes
 from zoo.networks.parts import efficientnet_lite0, features
-from zoo.training.estimate import parameters
 
 NAME = "projected-gan-64"
 
@@ -23,13 +22,6 @@ def discriminator():
 @pytest.fixture
 def pictures():
     return np.random.default_rng(0).uniform(-1, 1, (4, 64, 64, 3)).astype("float32")
-
-
-def test_the_parameter_counts_of_the_header():
-    sizes = {"model.latent_dim": 128, "model.g_channels": 20, "model.d_channels": 32}
-    generator, discriminator = networks.build(recipes.load(NAME, sizes))
-    text = (networks.module("projected-gan").__doc__ or "").replace("\n", " ")
-    assert f"generator {parameters(generator):,}, discriminator {parameters(discriminator):,}" in text
 
 
 def test_the_features_are_those_of_the_network_that_names_objects(pictures):

@@ -17,7 +17,7 @@ all blocks near 1, and the last convolution of each block starts at 0 (fix-up in
 arXiv:1901.09321). The image is linear: it lies about [-1, 1], and only the conversion to uint8 clips.
 
 Parameters at 32 pixels, 3 channels, z of 64, g = d = 768, 2 blocks, groups of 16, as wide as the paper's CIFAR-10
-network: generator 20,732,160, discriminator 20,683,776.
+network: generator 20,732,160, discriminator 20,683,776. With 10 classes: 20,739,840 and 20,691,456.
 
 With classes, G's first linear layer sees the label beside z, and D ends in a projection, as the paper has it.
 

@@ -11,9 +11,9 @@ every halving, at most 8 times as wide:
     256          one more 8g                                    one more 8d
 
 Parameters at 32 pixels, 3 channels, z of 128, 2 mapping layers, g = d = 64: generator 5,090,515,
-discriminator 9,055,809. With 512 channels at every resolution and a z of 512, as in StyleGAN2 for CIFAR-10,
-this generator has 19,947,539, and so has StyleGAN2's, with 2,622,465 in each 512 -> 512 convolution, its
-style, bias and noise.
+discriminator 9,055,809; with 10 classes 5,091,795 and 9,060,929. With 512 channels at every resolution
+and a z of 512, as in StyleGAN2 for CIFAR-10, this generator has 19,947,539, and so has StyleGAN2's, with
+2,622,465 in each 512 -> 512 convolution, its style, bias and noise.
 
 All weights are equalised: they start as normal(1) and are divided by sqrt(fan-in) when used. The mapping
 network learns 100 times slower (learning-rate multiplier 0.01). The image is a sum of linear layers, as in

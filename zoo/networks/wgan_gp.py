@@ -1,7 +1,8 @@
 """WGAN-GP: Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville 2017, arXiv:1704.00028, appendix F (CIFAR-10 ResNet).
 
 Parameters at 32 pixels, 3 channels, z of 128, g = 256, d = 128, the CIFAR-10 comparison: generator 4,276,739, critic
-1,053,825. The paper's own CIFAR-10 network has 128 channels in both: 1,204,483 and 1,053,825 in these layers.
+1,053,825; with 10 classes 4,312,579 and 1,055,105. The paper's own CIFAR-10 network has 128 channels in both:
+1,204,483 and 1,053,825 in these layers.
 
 With classes, G has conditional batch normalisation, as the paper's labelled CIFAR-10 network, and the critic a
 projection (Miyato and Koyama 2018, arXiv:1802.05637). The paper adds a classifier to the critic instead, an AC-GAN;
