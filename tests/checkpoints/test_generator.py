@@ -276,9 +276,36 @@ def test_the_card_of_a_shipped_checkpoint_says_whether_its_recipe_changed_on_the
 
 @pytest.mark.parametrize("name", resolve.shipped())
 def test_a_shipped_checkpoint_draws_its_golden_sample(name):
+    """Up to one level in one of 1,000 pixels. Another processor, number of threads or backend adds floats in another
+    order, and a value between two levels is rounded to the other: one pixel of nine sheets, by one TensorFlow.
+    """
     content = checkpoint.open_checkpoint(resolve.resolve(name)).content("samples.png")
     golden = np.asarray(Image.open(io.BytesIO(content)), int)
     drawn = np.asarray(pictures.grid(*load_generator(name).sheet()), int)
     assert drawn.shape == golden.shape
-    assert (np.abs(drawn - golden) <= 1).mean() >= 0.999  # within one level
+    levels = np.abs(drawn - golden)
+    assert levels.max() <= 1
+    assert (levels > 0).mean() < 1e-3
     assert golden.std() > 20
+
+
+def test_a_seed_draws_the_same_numbers_with_and_without_classes():
+    """These are no sums: they are the same to the bit everywhere, and a label takes none from z."""
+    plain, labelled = (load_generator(name).latents(64) for name in ("dcgan-fashion-mnist", "dcgan-cond-fashion-mnist"))
+    assert plain["z"][0, :3].tolist() == [-1.4864532947540283, 0.7685379385948181, -2.23936128616333]
+    assert plain["z"][63, -3:].tolist() == [-0.046475112438201904, -0.047657258808612823, 1.3238598108291626]
+    assert labelled["label"].argmax(axis=1)[:8].tolist() == [0, 4, 1, 3, 5, 4, 5, 8]
+    np.testing.assert_array_equal(plain["z"], labelled["z"])
+
+
+@pytest.mark.parametrize("name", ["dcgan-fashion-mnist", "dcgan-cond-fashion-mnist"])
+def test_a_shipped_checkpoint_draws_the_same_bits_again(name):
+    """In one process, by the same batch size; also when it is loaded anew, and when its classes are asked for."""
+    first, second = load_generator(name), load_generator(name)
+    for size in (8, 64):
+        batches = list(first.batches(64, seed=3, batch_size=size))
+        np.testing.assert_array_equal(batches, list(second.batches(64, seed=3, batch_size=size)))
+    classes = first.labels(64, seed=3)
+    asked = second.sample(64, seed=3, label=None if classes is None else list(classes))
+    np.testing.assert_array_equal(batches[0], asked)
+    assert batches[0].std() > 20
