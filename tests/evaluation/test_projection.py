@@ -121,8 +121,6 @@ def test_what_is_no_picture_is_one_line(tmp_path, monkeypatch):
         with pytest.raises(ZooError, match=r"picture.* Received: ") as caught:
             zoo.project(generator, tmp_path / name)
         assert "\n" not in str(caught.value)
-        if name == "huge.png":
-            assert "it has more than 89,478,485 pixels; make it smaller. Received: " in str(caught.value)
     for array in (np.zeros((32, 32)), np.zeros(5, np.uint8), np.zeros((2, 32, 32, 1), np.uint8)):
         with pytest.raises(ZooError, match=r"a picture is uint8 of \[H, W\].* Received: "):
             zoo.project(generator, array)
