@@ -1,7 +1,5 @@
 """The page to play with generators, in a real browser without a window: Chromium, through Playwright."""
 
-import importlib
-import os
 import re
 import shutil
 import signal
@@ -10,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,16 +52,6 @@ def test_names_are_checked_before_the_page_opens():
     for names in (["dcgan-fashion"], ["dcgan-fashion-mnist", "dcgan-fashion"]):
         with pytest.raises(ZooError, match="no checkpoint of that name"):
             zoo.demo(*names)
-
-
-def test_the_same_grid_is_one_file_that_stays_as_it_is():
-    from zoo.publish import page
-
-    models = page._Models(NAMES, None)
-    first, other = (models.grid(NAMES[0], seed, 1.0, None) for seed in (0, 1))
-    before = os.stat(first)
-    assert models.grid(NAMES[0], 0, 1.0, None) == first != other  # a visitor may be reading the first just now
-    assert (os.stat(first).st_ino, os.stat(first).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 @pytest.fixture(scope="module")
@@ -243,29 +230,15 @@ def test_it_fits_a_dark_and_a_narrow_window(width, scheme, browser, address, tmp
 
 
 @pytest.mark.slow
-def test_a_run_shows_what_the_doctor_says(small, images, tmp_path):
-    from zoo.publish import page
-
-    run = zoo.train(small("dcgan-fashion-mnist", **{"data.source": images}), tmp_path / "run")
-    models = page._Models([str(run.path)], "latest")
-    text, newest, curves = models.run(str(run.path))
-    assert zoo.diagnose(run.path).verdict in text
-    assert page._read(newest).width >= 32
-    assert page._read(curves).width > 100
-    sheet, card = models.about(str(run.path))
-    assert page._read(sheet).width == 9 * 64
-    assert "data:image/png;base64," in card
-    assert page._Models(NAMES, None).run(NAMES[0]) == ("", None, None)
-
-
-def test_a_visitor_asks_for_a_class_or_for_none_and_old_pictures_go(monkeypatch):
-    name = "dcgan-cond-fashion-mnist"
-    page = importlib.import_module("zoo.publish.page")
-    models = page._Models([name], None)
-    assert page._asked(models(name))[:2] == [("as in training", ""), ("T-shirt/top", "T-shirt/top")]
-    monkeypatch.setattr(page, "KEPT", 2)
-    mixed, bags, again = (models.grid(name, 0, 1.0, label) for label in ("", "Bag", None))
-    assert again == mixed != bags
-    newest = models.grid(name, 1, 1.0, "")
-    kept = {str(file) for file in Path(newest).parent.glob("*.png")}
-    assert len(kept) == 2 and newest in kept
+@pytest.mark.parametrize(("typed", "shown_at_last"), [("10000", "9999"), ("-3", "0"), ("", "0")])
+def test_a_seed_that_the_slider_has_not_draws_the_nearest(typed, shown_at_last, page):
+    before = shown(page)
+    set_seed(page, 3)
+    changes(page, before)
+    before = shown(page)
+    box = page.get_by_label("number input for seed")
+    box.fill(typed)
+    box.press("Enter")
+    changes(page, before)
+    box.blur()
+    assert box.input_value() == shown_at_last
