@@ -8,10 +8,12 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import zoo
 from zoo.checkpoints import latents
@@ -54,26 +56,31 @@ def test_names_are_checked_before_the_page_opens():
             zoo.demo(*names)
 
 
-@pytest.fixture(scope="module")
-def address():
-    """The page of two checkpoints, served by the command in a process of its own; Ctrl-C ends it."""
+@contextmanager
+def served(*names, refresh=10):
+    """The address of a page, served by the command in a process of its own; Ctrl-C ends it, and no error was met."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "zoo.cli", "demo", *NAMES, "--port", str(port)]
+    start = f"from zoo.publish import page; from zoo.cli import main; page.REFRESH = {refresh}; main()"
+    command = [sys.executable, "-c", start, "demo", *names, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        for line in server.stdout:
-            if f"http://127.0.0.1:{port}" in line:
-                break
-        else:
-            pytest.fail("the page did not open")
-        yield f"http://127.0.0.1:{port}/"
-        server.send_signal(signal.SIGINT)
         try:
+            if not any(f"http://127.0.0.1:{port}" in line for line in server.stdout):
+                pytest.fail("the page did not open")
+            yield f"http://127.0.0.1:{port}/"
+            server.send_signal(signal.SIGINT)
             said, _ = server.communicate(timeout=30)
         finally:
             server.kill()  # one that ignores the signal would be waited for without end
         assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The page of two checkpoints."""
+    with served(*NAMES) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +249,34 @@ def test_a_seed_that_the_slider_has_not_draws_the_nearest(typed, shown_at_last, 
     changes(page, before)
     box.blur()
     assert box.input_value() == shown_at_last
+
+
+@pytest.mark.slow
+def test_a_run_that_has_just_started_is_shown_and_drawn_once_it_can_be(begun, save_first, browser):
+    with served(begun.path, refresh=0.5) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_text("has no checkpoint yet").wait_for()
+        page.get_by_text("it has logged nothing yet").wait_for(state="visible")
+        begun.add_samples(16, Image.new("L", (200, 100)))
+        page.wait_for_function(LOADED.format(200))
+        begun.log({"step": 4, "images": 16, "d_loss": 1.0, "separation": 0.5})
+        page.get_by_text("too early to tell").wait_for(state="visible")
+        save_first()
+        page.get_by_role("tab", name="Images").click()
+        page.wait_for_function(LOADED.format(512))
+        page.get_by_text("has no checkpoint yet").wait_for(state="detached")
+
+
+@pytest.mark.slow
+def test_a_page_that_is_loaded_again_shows_the_run_as_it_is_now(begun, browser):
+    with served(NAMES[0], begun.path, refresh=600) as address, browser.new_context() as context:
+        page = context.new_page()
+        for width in (200, 300):
+            begun.add_samples(width, Image.new("L", (width, 100)))
+            page.goto(address)
+            page.wait_for_function(LOADED.format(512))
+            page.get_by_label("checkpoint").click()
+            page.get_by_role("option", name="begun").click()
+            page.wait_for_function(LOADED.format(width))
+        page.get_by_text("has no checkpoint yet").wait_for()

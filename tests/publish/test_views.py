@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo.files.errors import ZooError
 
 views = pytest.importorskip("zoo.publish.views", exc_type=ImportError)  # it needs Gradio
 pytestmark = pytest.mark.filterwarnings("default")  # of Gradio
@@ -41,6 +42,26 @@ def test_the_same_grid_is_one_file_that_stays_as_it_is(both):
     assert (os.stat(first).st_ino, os.stat(first).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_run_waits_for_its_first_checkpoint_and_then_is_drawn(begun, save_first):
+    name = str(begun.path)
+    models = views.Views([NAMES[0], name], "latest")
+    models.check(name)  # it is not refused
+    before, (notice, tabs, run_tab, *_) = models.state(name), models.opened(name)
+    assert "has no checkpoint yet" in notice and tabs["selected"] == "run"
+    assert run_tab["visible"] and models.opened(name)[-5:] == (None,) * 5  # images of the last checkpoint go
+    for draw in (models.grid, models.moved, models.files):
+        with pytest.raises(views.Waiting, match="the run has no checkpoint yet"):
+            draw(*[name, 0, 1.0, None, 1, 0.0][: 6 if draw == models.moved else 4])
+    assert "it has logged nothing yet" in models.run(name)[0]
+    save_first()
+    assert models.state(name) != before
+    assert models.opened(name)[0] == ""
+    assert views._read(models.grid(name, 0, 1.0, None)).size == (512, 512)
+    (begun.checkpoint_path(4) / "ganzoo.json").write_text("{}")
+    with pytest.raises(ZooError, match="no checkpoint"):  # it has one, which is of no use
+        models.check(name)
+
+
 @pytest.mark.slow
 def test_a_run_shows_what_the_doctor_says(small, images, tmp_path):
     run = zoo.train(small("dcgan-fashion-mnist", **{"data.source": images}), tmp_path / "run")
@@ -58,7 +79,8 @@ def test_a_run_shows_what_the_doctor_says(small, images, tmp_path):
 def test_a_visitor_asks_for_a_class_or_for_none_and_old_pictures_go(monkeypatch):
     name = "dcgan-cond-fashion-mnist"
     models = views.Views([name], None)
-    assert views.asked(models(name))[:2] == [("as in training", ""), ("T-shirt/top", "T-shirt/top")]
+    offered = next(update["choices"] for update in models.opened(name) if "choices" in (update or ()))
+    assert offered[:2] == [("as in training", ""), ("T-shirt/top", "T-shirt/top")]
     monkeypatch.setattr(views, "KEPT", 2)
     mixed, bags, again = (models.grid(name, 0, 1.0, label) for label in ("", "Bag", None))
     assert again == mixed != bags

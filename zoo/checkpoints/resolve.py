@@ -72,7 +72,8 @@ def resolve(name: str | Path, which: str | None = None) -> Path:
         return path
     if os.path.isdir(path):
         raise ZooError(
-            f"the folder is neither a checkpoint (no ganzoo.json) nor a run (no checkpoints/). Received: {name!r}"
+            "the folder is neither a checkpoint (no ganzoo.json) nor a run (no log.jsonl, no checkpoints/). "
+            f"Received: {name!r}"
         )
     if name in released():
         folder = _fetch(name)
@@ -106,7 +107,8 @@ def is_run(name: str | Path) -> bool:
     """Whether a name is the folder of a run."""
     if str(name) in shipped() or is_address(name) or os.path.isfile(Path(name, "ganzoo.json")):
         return False
-    return os.path.isdir(Path(name, "checkpoints"))  # unlike Path's own, never an OSError
+    begun = os.path.isfile(Path(name, "log.jsonl"))  # before it has a checkpoint; unlike Path's own, never an OSError
+    return begun or os.path.isdir(Path(name, "checkpoints"))
 
 
 def _choose(name: str, which: str) -> Path:

@@ -234,7 +234,7 @@ def _similarity(measurement: Measurement) -> results.Similarity:
 
 def _is_images(path: Path) -> bool:
     """Whether this is a folder or file of images, and no checkpoint or run, which have pictures in them."""
-    is_model = (path / "ganzoo.json").exists() or (path / "checkpoints").exists()
+    is_model = (path / "ganzoo.json").exists() or resolve.is_run(path)
     return not is_model and data.is_images(path)
 
 

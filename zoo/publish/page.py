@@ -14,7 +14,7 @@ import gradio as gr
 
 import zoo
 from zoo.files.errors import ZooError
-from zoo.publish.views import AMOUNT, DIRECTIONS, LAST_SEED, Views, asked, layers_of, shown
+from zoo.publish.views import AMOUNT, DIRECTIONS, LAST_SEED, MIXTURE, Views, Waiting
 
 REFRESH = 10  # seconds between two looks at a run
 TITLE = "ganzoo: play with a generator"
@@ -31,50 +31,52 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
     if not names:
         raise ZooError(f"name at least one checkpoint: {', '.join(zoo.list_checkpoints())}. Received: nothing")
     model = Views(names, checkpoint)
-    for name in names[1:]:
+    for name in names:
         model.check(name)
-    first = model(names[0])
-    model.grid(names[0], 0, 1.0, None)  # compiled before the first visitor comes
+    if not model.waits(names[0]):
+        model.grid(names[0], 0, 1.0, None)  # compiled before the first visitor comes
     raw = {"preprocess": False}  # a slider's own check knows no box that one still types in
     quick = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last", **raw}
+    hidden = {"visible": False}  # until `opened` shows what a checkpoint has
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         chosen = gr.State([])  # of the grid: [(seed, number), ...], the last two
+        state = gr.State()  # of the checkpoint: the page is filled when this changes
+        notice = gr.Markdown()
         with gr.Row():
             name = gr.Dropdown(list(names), value=names[0], label="checkpoint", scale=2)
-            truncation = gr.Slider(0, 1, 1, step=0.05, label="truncation", **shown(first.has_w))
-            label = gr.Dropdown(asked(first), value="", label="class", **shown(bool(first.classes)))
-        with gr.Tab("Images"):
-            seed = gr.Slider(0, LAST_SEED, 0, step=1, label="seed")
-            with gr.Row():
-                grid = _image("Click on two of these images.")
-                with gr.Column():
-                    between = _image("The first of them, one between, and the second:")
-                    share = gr.Slider(0, 1, 0.5, step=0.01, label="from the first to the second")
-                    layers = gr.Slider(
-                        0, layers_of(first), 0, step=1, label="fine layers of the second", **shown(first.has_w)
-                    )
-            keep = gr.Button("Files of this grid")
-            files = gr.Files(label="picture and latents", visible=False)
-        with gr.Tab("Directions"):
-            number = gr.Slider(1, DIRECTIONS, 1, step=1, label="direction")
-            amount = gr.Slider(-AMOUNT, AMOUNT, 0, step=0.1, label="standard deviations")
-            with gr.Row():
-                moved = _image("The images of the seed, moved along the direction:")
-                sheet = _image("The first eight directions, one in a row:")
-        with gr.Tab("Your picture"):
-            with gr.Row():
-                picture = gr.File(label="a picture: its middle square is taken", file_count="single")
-                nearest = _image("Your picture, and the nearest image:")
-            project = gr.Button("Find the nearest image")
-            found = gr.Files(label="its latents, for ganzoo sample --latents", visible=False)
-        with gr.Tab("Card"):
-            card = gr.Markdown()
-        with gr.Tab("Run", visible=model.has_run(names[0])) as run_tab:
-            progress = gr.Markdown()
-            with gr.Row():
-                newest = _image("The newest samples:")
-                curves = _image("The curves:", "")
-            timer = gr.Timer(REFRESH)
+            truncation = gr.Slider(0, 1, 1, step=0.05, label="truncation", **hidden)
+            label = gr.Dropdown([MIXTURE], value="", label="class", **hidden)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Images"):
+                seed = gr.Slider(0, LAST_SEED, 0, step=1, label="seed")
+                with gr.Row():
+                    grid = _image("Click on two of these images.")
+                    with gr.Column():
+                        between = _image("The first of them, one between, and the second:")
+                        share = gr.Slider(0, 1, 0.5, step=0.01, label="from the first to the second")
+                        layers = gr.Slider(0, 1, 0, step=1, label="fine layers of the second", **hidden)
+                keep = gr.Button("Files of this grid")
+                files = gr.Files(label="picture and latents", **hidden)
+            with gr.Tab("Directions"):
+                number = gr.Slider(1, DIRECTIONS, 1, step=1, label="direction")
+                amount = gr.Slider(-AMOUNT, AMOUNT, 0, step=0.1, label="standard deviations")
+                with gr.Row():
+                    moved = _image("The images of the seed, moved along the direction:")
+                    sheet = _image("The first eight directions, one in a row:")
+            with gr.Tab("Your picture"):
+                with gr.Row():
+                    picture = gr.File(label="a picture: its middle square is taken", file_count="single")
+                    nearest = _image("Your picture, and the nearest image:")
+                project = gr.Button("Find the nearest image")
+                found = gr.Files(label="its latents, for ganzoo sample --latents", **hidden)
+            with gr.Tab("Card"):
+                card = gr.Markdown()
+            with gr.Tab("Run", id="run", **hidden) as run_tab:
+                progress = gr.Markdown()
+                with gr.Row():
+                    newest = _image("The newest samples:")
+                    curves = _image("The curves:", "")
+                timer = gr.Timer(REFRESH)
 
         drawing = [name, seed, truncation, label]
         pair = [name, chosen, share, layers, truncation, label]
@@ -95,14 +97,15 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
         grid.select(choose, [name, seed, chosen], chosen, queue=False, **raw).then(**mixed)
         keep.click(_told(model.files), drawing, files, **raw)
         project.click(_told(model.project), [name, picture], [nearest, found])
-        changing = [chosen, truncation, label, layers, files, found, nearest, run_tab]
-        opened = {"fn": _told(model.opened), "inputs": name, "outputs": changing}
-        name.change(**opened).then(**drawn).then(**mixed).then(**shifted).then(
-            _told(model.about), name, [sheet, card]
-        ).then(_told(model.run), name, [progress, newest, curves])
-        blocks.load(**drawn).then(**mixed).then(**shifted).then(_told(model.about), name, [sheet, card])
-        blocks.load(_told(model.run), name, [progress, newest, curves], show_progress="hidden")
-        timer.tick(_told(model.run), name, [progress, newest, curves], show_progress="hidden")
+        changing = [notice, tabs, run_tab, chosen, truncation, label, layers, files, found, nearest]
+        images = [grid, between, moved, sheet, card]
+        state.change(_told(model.opened), name, changing + images, show_progress="hidden").then(**drawn).then(
+            **mixed
+        ).then(**shifted).then(_told(model.about), name, [sheet, card])
+        blocks.load(**drawn)  # the grid first
+        for event in (name.change, blocks.load, timer.tick):
+            event(_told(model.state), name, state, show_progress="hidden")
+            event(_told(model.run), name, [progress, newest, curves], show_progress="hidden")
     return blocks
 
 
@@ -121,12 +124,14 @@ def _image(caption: str, kind: str = "pixels") -> gr.Image:
 
 
 def _told(function: Callable) -> Callable:
-    """The function with errors of the user as a message on the page."""
+    """The function with errors of the user as a message on the page, which already says that a run waits."""
 
     @wraps(function)
     def told(*arguments: Any) -> Any:
         try:
             return function(*arguments)
+        except Waiting:
+            return gr.skip()
         except ZooError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

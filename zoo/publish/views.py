@@ -29,6 +29,7 @@ from zoo.checkpoints.run import Run
 from zoo.evaluation import directions
 from zoo.files import atomic, pictures
 from zoo.files.errors import ZooError
+from zoo.files.text import printable
 
 GRID = 16  # images
 PIXELS = 128  # an image is enlarged to about this size
@@ -36,7 +37,13 @@ KEPT = 500  # pictures on the disk, the newest; a page may stay open for weeks
 LAST_SEED = 9999
 DIRECTIONS, AMOUNT = 8, 3.0  # how many, and how many standard deviations one can go along them
 
+MIXTURE = ("as in training", "")  # what the choice of a class offers first: its name, and its value
+
 Number = float | None
+
+
+class Waiting(ZooError):
+    """The run has no checkpoint yet to draw from."""
 
 
 class Views:
@@ -58,6 +65,8 @@ class Views:
     def __call__(self, name: str) -> Generator:
         if name not in self._names:
             raise ZooError(f"the page was not opened for this checkpoint. Received: {name!r}")
+        if self.waits(name):
+            raise Waiting(f"the run has no checkpoint yet. Received: {name!r}")
         return self._load(name)
 
     def _load_named(self, name: str) -> Generator:
@@ -65,7 +74,8 @@ class Views:
 
     def check(self, name: str) -> None:
         """Raises ZooError if this checkpoint cannot be opened. Its network is built when it is chosen."""
-        loading.opened(name, self._which(name))
+        if not self.waits(name):
+            loading.opened(name, self._which(name))
 
     def _which(self, name: str) -> str | None:
         """The checkpoint that was asked for, of a run; nothing else has several."""
@@ -74,18 +84,31 @@ class Views:
     def has_run(self, name: str) -> bool:
         return resolve.is_run(name)
 
+    def waits(self, name: str) -> bool:
+        """Whether this is a run without a checkpoint to draw from, until it saves its first one."""
+        return self.has_run(name) and not Run(name).checkpoints()
+
+    def state(self, name: str) -> tuple[str, bool]:
+        """What changes when the page is to be filled anew: for another name, or a run that waits no more."""
+        return name, self.waits(name)
+
     def opened(self, name: str) -> tuple:
-        """The controls that this checkpoint has, and nothing of the last one."""
-        generator = self(name)
+        """What the page has for this checkpoint: a notice, tabs, controls. What was chosen of the last one goes, and so
+        do its images where this one waits; else they are soon drawn over."""
+        waits = self.waits(name)
+        has_w, classes, layers = (False, (), 1) if waits else _traits(self(name))
         return (
+            f"**{printable(name)} has no checkpoint yet.** Its images come with the first one." if waits else "",
+            gr.update(selected="run") if waits else gr.skip(),
+            gr.update(visible=self.has_run(name)),
             [],
-            gr.update(value=1, **shown(generator.has_w)),
-            gr.update(choices=asked(generator), value="", **shown(bool(generator.classes))),
-            gr.update(value=0, maximum=layers_of(generator), **shown(generator.has_w)),
+            gr.update(value=1, visible=has_w),
+            gr.update(choices=[MIXTURE, *((each, each) for each in classes)], value="", visible=bool(classes)),
+            gr.update(value=0, maximum=layers, visible=has_w),
             gr.update(value=None, visible=False),
             gr.update(value=None, visible=False),
             None,
-            gr.update(visible=self.has_run(name)),
+            *[None if waits else gr.skip()] * 5,
         )
 
     def _file(self, picture: Image.Image) -> str:
@@ -122,7 +145,7 @@ class Views:
     def between(self, name: str, chosen: list, share: Number, layers: Number, truncation: Number, label: str | None):
         """The first of two images, one between them, and the second; fine layers of the second where there is w."""
         generator, truncation = self(name), _share(truncation)
-        fine = int(_within(layers, 0, layers_of(generator)))
+        fine = int(_within(layers, 0, _traits(generator)[2]))
         (a, b) = chosen if len(chosen) == 2 else (chosen or [(0, 0)]) + [(0, 1)]
         ends = [generator.latents(GRID, seed) for seed, _ in (a, b)]
         two = {key: np.stack([ends[0][key][a[1]], ends[1][key][b[1]]]) for key in ends[0]}
@@ -215,18 +238,9 @@ def _read(file: Path) -> Image.Image:
         return image.copy()
 
 
-def shown(visible: bool) -> dict[str, bool]:
-    return {"visible": visible}
-
-
-def asked(generator: Generator) -> list[tuple[str, str]]:
-    """What the choice of a class offers: (name, value), and first a mixture, whose value is empty."""
-    return [("as in training", ""), *((name, name) for name in generator.classes)]
-
-
-def layers_of(generator: Generator) -> int:
-    """How many layers have a style of their own."""
-    return generator.latent_shapes("w")["w"][0] if generator.has_w else 1
+def _traits(generator: Generator) -> tuple[bool, tuple[str, ...], int]:
+    """What the controls depend on: whether it has w, its classes, and how many layers have a style of their own."""
+    return generator.has_w, generator.classes, generator.latent_shapes("w")["w"][0] if generator.has_w else 1
 
 
 def _scale(generator: Generator) -> int:

@@ -1,0 +1,29 @@
+import pytest
+
+from zoo import networks
+from zoo.checkpoints import checkpoint
+from zoo.checkpoints.run import Run
+from zoo.networks.parts.variables import by_path
+
+
+@pytest.fixture
+def begun(small, tmp_path) -> Run:
+    """A run that has started, and has neither a line in its log nor a checkpoint yet."""
+    run = Run(tmp_path / "begun")
+    run.start(small("dcgan-fashion-mnist"))
+    return run
+
+
+@pytest.fixture
+def save_first(begun):
+    """A function that saves the first checkpoint of `begun`."""
+
+    def save() -> None:
+        models = networks.build(begun.recipe)
+        tensors = {
+            model.name: {path: variable.numpy() for path, variable in by_path(model.variables).items()}
+            for model in models
+        }
+        checkpoint.save(begun.checkpoint_path(4), begun.recipe, tensors, {"images": 16, "step": 4})
+
+    return save
