@@ -3,6 +3,7 @@
 import io
 import itertools
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,9 +247,12 @@ def test_an_unknown_name_suggests_the_nearest(monkeypatch):
 def test_a_folder_that_is_no_checkpoint_says_so(tmp_path):
     with pytest.raises(ValueError, match=r"neither a checkpoint .* nor a run .* Received: "):
         load_generator(tmp_path)
-    (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(ValueError, match=r"the run has no checkpoint yet\. Received: "):
-        load_generator(tmp_path)
+    for name, make in (("log.jsonl", Path.touch), ("checkpoints", Path.mkdir)):
+        run = tmp_path / f"with-{name}"
+        run.mkdir()
+        make(run / name)
+        with pytest.raises(ValueError, match=r"the run has no checkpoint yet\. Received: "):
+            load_generator(run)
 
 
 def test_a_trained_checkpoint_ships():

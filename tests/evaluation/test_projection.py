@@ -121,6 +121,10 @@ def test_what_is_no_picture_is_one_line(tmp_path, monkeypatch):
         with pytest.raises(ZooError, match=r"picture.* Received: ") as caught:
             zoo.project(generator, tmp_path / name)
         assert "\n" not in str(caught.value)
+    with pytest.raises(
+        ZooError, match=r": it has 100 megapixels, more than 89; make it smaller\. Received: .*huge\.png'$"
+    ):
+        zoo.project(generator, tmp_path / "huge.png")
     for array in (np.zeros((32, 32)), np.zeros(5, np.uint8), np.zeros((2, 32, 32, 1), np.uint8)):
         with pytest.raises(ZooError, match=r"a picture is uint8 of \[H, W\].* Received: "):
             zoo.project(generator, array)

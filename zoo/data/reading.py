@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -191,13 +192,22 @@ def _read(
                 with _within_budget(image):
                     return Reading(item, *to_pixels(image, white=white), frames)
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-            return Reading(item, None, reason=" ".join(f"{type(error).__name__}: {error}".split()))
+            return Reading(item, None, reason=_reason(error))
 
     for reading in _in_threads(read, content.items()):
         if reading.reason == WHITE_UNKNOWN:
             white = white or depth.find_white(filter(None, _in_threads(_value_range, content.items())))
             reading = read(reading.item)
         yield reading
+
+
+def _reason(error: Exception) -> str:
+    """Why an item cannot be read, in one line."""
+    size = re.search(r"\((\d+) pixels\)", str(error))
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)) and size:
+        has, most = math.ceil(int(size[1]) / 1e6), int(Image.MAX_IMAGE_PIXELS / 1e6)
+        return f"it has {has:,} megapixels, more than {most}; make it smaller"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _value_range(item: Item) -> depth.Range | None:
