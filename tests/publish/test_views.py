@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import zoo
+from zoo.evaluation import projection
 from zoo.files.errors import ZooError
 
 views = pytest.importorskip("zoo.publish.views", exc_type=ImportError)  # it needs Gradio
@@ -87,3 +89,22 @@ def test_a_visitor_asks_for_a_class_or_for_none_and_old_pictures_go(monkeypatch)
     newest = models.grid(name, 1, 1.0, "")
     kept = {str(file) for file in Path(newest).parent.glob("*.png")}
     assert len(kept) == 2 and newest in kept
+
+
+def test_a_picture_that_was_fitted_is_said_and_one_that_cannot_be_read_has_its_own_name(both, tmp_path, monkeypatch):
+    def at_once(generator, target, *others):
+        return projection.Projection(generator.latents(), target, target, 0.0, target, generator)
+
+    monkeypatch.setattr(projection, "_descend", at_once)
+    Image.new("RGBA", (640, 480), (200, 30, 30, 128)).save(tmp_path / "mine.png")
+    pair, said, found = both.project(NAMES[0], str(tmp_path / "mine.png"))
+    assert said == (
+        "The picture was 640 x 480 pixels, cut to its middle square and made 32 x 32; had transparency and was laid on "
+        "white; was in colour and became grey."
+    )
+    assert views._read(pair).size == (256, 128) and Path(found["value"][0]).name == "mine.npz"
+    Image.new("L", (32, 32)).save(tmp_path / "fits.png")
+    assert both.project(NAMES[0], str(tmp_path / "fits.png"))[1] == ""
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
+    with pytest.raises(ZooError, match=r"100 megapixels, more than 89; make it smaller\. Received: 'huge\.png'$"):
+        both.project(NAMES[0], str(tmp_path / "huge.png"))

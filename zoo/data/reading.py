@@ -97,11 +97,16 @@ def _require_room(needed: int, source: str) -> None:
         )
 
 
-def read_picture(picture: str | os.PathLike[str] | np.ndarray, resolution: int, channels: int) -> np.ndarray:
+def read_picture(
+    picture: str | os.PathLike[str] | np.ndarray, resolution: int, channels: int
+) -> tuple[np.ndarray, str]:
     """One picture as uint8 `[resolution, resolution, channels]`: its middle square, scaled, as `prepare` does it.
 
     Args:
         picture: a file, or an array uint8 `[H, W]` or `[H, W, 1|3|4]`.
+
+    Returns:
+        The pixels, and in words what was changed, "was 640 x 480 pixels, ..."; nothing if it fitted.
 
     Raises:
         ZooError: no such file, or none that can be read as an image.
@@ -129,9 +134,7 @@ def read_picture(picture: str | os.PathLike[str] | np.ndarray, resolution: int, 
     if size[0] != (resolution, resolution):
         cut = "cut to its middle square and " if size[0][0] != size[0][1] else ""
         changes.insert(0, f"was {size[0][0]} x {size[0][1]} pixels, {cut}made {resolution} x {resolution}")
-    if changes:
-        logger.info(printable("the picture " + "; ".join(change.replace("were ", "was ") for change in changes)))
-    return found.pixels
+    return found.pixels, printable("; ".join(change.replace("were ", "was ") for change in changes))
 
 
 def _noted(image: Image.Image, size: list[tuple[int, int]]) -> Image.Image:

@@ -14,6 +14,7 @@ generator can draw such things.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from zoo.evaluation.metrics.extractors.resize import half_pixel, resize
 from zoo.files.errors import ZooError
 from zoo.networks.parts import efficientnet_lite0, inputs
 from zoo.networks.parts.lazy import ops
+
+logger = logging.getLogger("ganzoo")
 
 POOL = 1024  # random images, from which the starts are chosen
 STARTS, POLISHED = 8, 4
@@ -50,6 +53,7 @@ class Projection(NamedTuple):
         psnr: peak signal-to-noise ratio between the two, in dB; 100 where they are equal.
         way: images on the way to it, uint8 [N, H, W, C].
         generator: it, whose `about` names the checkpoint.
+        fitted: in words, what was changed of the picture to compare it: "was 640 x 480 pixels, ..."; perhaps nothing.
     """
 
     latents: dict[str, np.ndarray]
@@ -58,6 +62,7 @@ class Projection(NamedTuple):
     psnr: float
     way: np.ndarray
     generator: Generator
+    fitted: str = ""
 
 
 def project(
@@ -90,8 +95,10 @@ def project(
         raise ZooError(f"a projection takes at least 1 step. Received: {steps!r}")
     generator = name if isinstance(name, Generator) else load_generator(name, checkpoint=checkpoint)
     data = generator.recipe.data
-    target = read_picture(picture, data.resolution, data.channels)
-    return _descend(generator, target, steps, seed, told or (lambda share, distance: None))
+    target, fitted = read_picture(picture, data.resolution, data.channels)
+    if fitted:
+        logger.info(f"the picture {fitted}")
+    return _descend(generator, target, steps, seed, told or (lambda share, distance: None))._replace(fitted=fitted)
 
 
 def _descend(

@@ -66,7 +66,9 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
             with gr.Tab("Your picture"):
                 with gr.Row():
                     picture = gr.File(label="a picture: its middle square is taken", file_count="single")
-                    nearest = _image("Your picture, and the nearest image:")
+                    with gr.Column():
+                        nearest = _image("Your picture, and the nearest image:")
+                        fitted = gr.Markdown()
                 project = gr.Button("Find the nearest image")
                 found = gr.Files(label="its latents, for ganzoo sample --latents", **hidden)
             with gr.Tab("Card"):
@@ -96,8 +98,8 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
 
         grid.select(choose, [name, seed, chosen], chosen, queue=False, **raw).then(**mixed)
         keep.click(_told(model.files), drawing, files, **raw)
-        project.click(_told(model.project), [name, picture], [nearest, found])
-        changing = [notice, tabs, run_tab, chosen, truncation, label, layers, files, found, nearest]
+        project.click(_told(model.project), [name, picture], [nearest, fitted, found])
+        changing = [notice, tabs, run_tab, chosen, truncation, label, layers, files, found, nearest, fitted]
         images = [grid, between, moved, sheet, card]
         state.change(_told(model.opened), name, changing + images, show_progress="hidden").then(**drawn).then(
             **mixed

@@ -108,6 +108,7 @@ class Views:
             gr.update(value=None, visible=False),
             gr.update(value=None, visible=False),
             None,
+            "",
             *[None if waits else gr.skip()] * 5,
         )
 
@@ -179,15 +180,20 @@ class Views:
         return gr.update(value=[str(folder / f"{stem}.png"), str(folder / f"{stem}.npz")], visible=True)
 
     def project(self, name: str, picture: str | None):
+        """The picture beside the nearest image, how it was fitted to the generator, and the file of the latents."""
         if picture is None:
             raise ZooError("choose a picture first. Received: nothing")
         generator, folder = self(name), Path(tempfile.mkdtemp(dir=self._folder))
         bar = gr.Progress()
-        found = zoo.project(generator, picture, told=lambda share, distance: bar(share, f"distance {distance:.4f}"))
+        try:
+            found = zoo.project(generator, picture, told=lambda share, distance: bar(share, f"distance {distance:.4f}"))
+        except ZooError as error:  # of the visitor's file, not of where Gradio keeps it
+            raise ZooError(str(error).replace(picture, Path(picture).name)) from None
         file = folder / f"{Path(picture).stem}.npz"
         latent_files.save(file, found.latents, generator.about())
         pair = self._file(_enlarged(np.stack([found.target, found.image]), columns=2))
-        return pair, gr.update(value=[str(file)], visible=True, label=f"its latents; PSNR {found.psnr:.1f} dB")
+        said = f"The picture {found.fitted}." if found.fitted else ""
+        return pair, said, gr.update(value=[str(file)], visible=True, label=f"its latents; PSNR {found.psnr:.1f} dB")
 
     def about(self, name: str) -> tuple[str, str]:
         """The sheet of directions, and the card with its pictures in it."""
