@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 import zoo
-from zoo.checkpoints import latents
 from zoo.cli import main
 from zoo.files.errors import ZooError
 from zoo.publish import demo
@@ -24,7 +23,7 @@ from zoo.publish import demo
 pytest.importorskip("gradio")
 pytestmark = pytest.mark.filterwarnings("default")  # of Gradio and its server
 
-NAMES = ("dcgan-fashion-mnist", "stylegan-lite-fashion-mnist")
+NAMES = ("dcgan-fashion-mnist", "stylegan-lite-fashion-mnist", "dcgan-cond-fashion-mnist")
 LOADED = "[...document.querySelectorAll('img')].filter(image => image.complete && image.naturalWidth == {}).length > 0"
 
 
@@ -58,11 +57,18 @@ def test_names_are_checked_before_the_page_opens():
 
 @contextmanager
 def served(*names, refresh=10):
-    """The address of a page, served by the command in a process of its own; Ctrl-C ends it, and no error was met."""
+    """The address of a page, served by the command in a process of its own; Ctrl-C ends it, and no error was met.
+
+    A projection has few steps, so that a test need not wait long for it.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    start = f"from zoo.publish import page; from zoo.cli import main; page.REFRESH = {refresh}; main()"
+    start = (
+        "import functools, zoo; from zoo.publish import page; from zoo.cli import main; "
+        "from zoo.evaluation import projection; projection.POLISHING_STEPS = projection.POLISHED = 2; "
+        f"page.REFRESH = {refresh}; zoo.project = functools.partial(zoo.project, steps=3); main()"
+    )
     command = [sys.executable, "-c", start, "demo", *names, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
@@ -78,9 +84,17 @@ def served(*names, refresh=10):
 
 @pytest.fixture(scope="module")
 def address():
-    """The page of two checkpoints."""
+    """The page of three checkpoints."""
     with served(*NAMES) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def views():
+    """What the page of these checkpoints is to show."""
+    from zoo.publish.views import Views
+
+    return Views(NAMES, None)
 
 
 @pytest.fixture(scope="module")
@@ -110,20 +124,61 @@ def page(browser, address):
     context.close()
 
 
+def image(width: int) -> str:
+    """The first picture of this width that can be seen, in JavaScript."""
+    seen = f"image.complete && image.naturalWidth == {width} && image.offsetParent"
+    return f"[...document.querySelectorAll('img')].find(image => {seen})"
+
+
 def shown(page, width: int = 512) -> str:
     """The address of the first picture of this width, which changes with the picture."""
-    return page.evaluate(f"[...document.querySelectorAll('img')].find(image => image.naturalWidth == {width}).src")
+    return page.evaluate(f"{image(width)}.src")
 
 
 def changes(page, before: str, width: int = 512) -> None:
-    find = f"[...document.querySelectorAll('img')].find(image => image.naturalWidth == {width} && image.complete)"
-    page.wait_for_function(f"({find})?.src != {before!r} && ({find})?.src")
+    page.wait_for_function(f"({image(width)})?.src != {before!r} && ({image(width)})?.src")
+
+
+def pixels(page, width: int = 512) -> np.ndarray:
+    """The grey levels of the first picture of this width, [H, W]; nothing where it is not there yet."""
+    levels = page.evaluate(
+        f"""() => {{
+            const image = {image(width)}
+            if (!image) return []
+            const [width, height] = [image.naturalWidth, image.naturalHeight]
+            const context = new OffscreenCanvas(width, height).getContext('2d')
+            context.drawImage(image, 0, 0)
+            return [...context.getImageData(0, 0, width, height).data].filter((_, i) => i % 4 == 0)
+        }}"""
+    )
+    return np.array(levels, int).reshape(-1, width)
+
+
+def shows(page, file: str) -> None:
+    """Waits until the page shows the picture of a file, up to a grey level."""
+    with Image.open(file) as opened:
+        expected = np.asarray(opened, int)
+    for _ in range(100):
+        found = pixels(page, expected.shape[1])
+        if found.shape == expected.shape and np.abs(found - expected).max() <= 1:
+            return
+        page.wait_for_timeout(200)
+    pytest.fail(f"the page does not show {file}")
+
+
+def set_number(page, label: str, value: float) -> None:
+    box = page.get_by_label(f"number input for {label}")
+    box.fill(str(value))
+    box.press("Enter")
 
 
 def set_seed(page, seed: int) -> None:
-    box = page.get_by_label("number input for seed")
-    box.fill(str(seed))
-    box.press("Enter")
+    set_number(page, "seed", seed)
+
+
+def choose(page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
 
 
 @pytest.mark.slow
@@ -146,16 +201,7 @@ def test_two_images_are_chosen_by_clicking(page):
         page.mouse.click(box["x"] + 128 * column + 64, box["y"] + 128 * row + 64)
         changes(page, before, 384)
         before = shown(page, 384)
-    pixels = page.evaluate(
-        """async () => {
-            const image = [...document.querySelectorAll('img')].find(image => image.naturalWidth == 384)
-            const canvas = new OffscreenCanvas(384, 128)
-            const context = canvas.getContext('2d')
-            context.drawImage(image, 0, 0)
-            return [...context.getImageData(0, 0, 384, 128).data]
-        }"""
-    )
-    row = np.array(pixels, np.uint8).reshape(128, 3, 128, 4)[..., 0].swapaxes(0, 1)[:, 2::4, 2::4]
+    row = pixels(page, 384).reshape(128, 3, 128).swapaxes(0, 1)[:, 2::4, 2::4]
     grid = zoo.load_generator(NAMES[0]).sample(16, seed=0)[..., 0].astype(int)
     assert np.abs(row[0] - grid[4 * 2 + 1]).max() <= 1  # level
     assert np.abs(row[2] - grid[3]).max() <= 1
@@ -172,7 +218,7 @@ def test_files_of_the_grid_draw_it_again(page, tmp_path):
             link.first.click()
         download.value.save_as(tmp_path / f"grid.{suffix}")
     generator = zoo.load_generator(NAMES[0])
-    images = generator.images(latents.load(tmp_path / "grid.npz", generator))
+    images = generator.images(zoo.load_latents(tmp_path / "grid.npz", generator))
     np.testing.assert_array_equal(images, generator.sample(16, seed=7))
 
 
@@ -180,15 +226,12 @@ def test_files_of_the_grid_draw_it_again(page, tmp_path):
 def test_a_second_checkpoint_has_other_controls(page):
     assert not page.get_by_label("number input for truncation").is_visible()
     before = shown(page)
-    page.get_by_label("checkpoint").click()
-    page.get_by_role("option", name=NAMES[1]).click()
+    choose(page, "checkpoint", NAMES[1])
     changes(page, before)
     page.get_by_label("number input for truncation").wait_for(state="visible")
     page.get_by_label("number input for fine layers of the second").wait_for(state="visible")
     before = shown(page)
-    box = page.get_by_label("number input for truncation")
-    box.fill("0.3")
-    box.press("Enter")
+    set_number(page, "truncation", 0.3)
     changes(page, before)
     page.get_by_role("tab", name="Card").click()
     page.get_by_role("heading", name=NAMES[1]).wait_for(state="visible")
@@ -219,9 +262,82 @@ def test_two_visitors_do_not_meet(page, browser, address):
         set_seed(other, 99)
         changes(other, before)
         assert shown(page) == mine
-        other.close()  # in the middle of whatever it does
+
+
+def look_for(page, picture) -> None:
+    """Starts a projection."""
+    page.get_by_role("tab", name="Your picture").click()
+    page.set_input_files("input[type=file]", picture)
+    page.get_by_text(picture.stem).first.wait_for()
+    page.get_by_role("button", name="Find the nearest image").click()
+
+
+@pytest.mark.slow
+def test_a_picture_is_found_although_another_visitor_left_in_the_middle(page, browser, address, tmp_path):
+    Image.new("RGBA", (640, 480), (200, 30, 30, 128)).save(tmp_path / "mine.png")
+    with browser.new_context() as leaving:
+        other = leaving.new_page()
+        other.goto(address)
+        other.wait_for_function(LOADED.format(512))
+        with other.expect_response(lambda response: "mine.png" in (response.request.post_data or "")):
+            look_for(other, tmp_path / "mine.png")
+        assert not other.get_by_text("The picture was").is_visible()  # it is being looked for
+        other.close()
+    before = shown(page)
     set_seed(page, 5)
-    changes(page, mine)
+    changes(page, before)
+    look_for(page, tmp_path / "mine.png")
+    page.get_by_text("The picture was 640 x 480 pixels, cut to its middle square and made 32 x 32").wait_for(
+        timeout=120_000
+    )
+    page.wait_for_function(f"{image(256)} !== undefined")
+    with page.expect_download() as download:
+        page.locator("a[download='mine.npz']").first.click()
+    download.value.save_as(tmp_path / "mine.npz")
+    generator = zoo.load_generator(NAMES[0])
+    nearest = generator.images(zoo.load_latents(tmp_path / "mine.npz", generator))[0, ..., 0]
+    assert np.abs(pixels(page, 256)[2::4, 130::4] - nearest).max() <= 1  # level
+
+
+@pytest.mark.slow
+def test_the_grid_is_redrawn_while_the_seed_is_dragged(page, views):
+    slider = page.get_by_label("range slider for seed").bounding_box()
+    y = slider["y"] + slider["height"] / 2
+    page.mouse.move(slider["x"] + 8, y)
+    page.mouse.down()
+    for part in (0.2, 0.4, 0.6):
+        before = shown(page)
+        page.mouse.move(slider["x"] + part * slider["width"], y, steps=5)
+        changes(page, before)  # the button is still down
+    page.mouse.up()
+    seed = int(page.get_by_label("number input for seed").input_value())
+    assert 5_000 < seed < 7_000
+    shows(page, views.grid(NAMES[0], seed, 1.0, ""))
+
+
+@pytest.mark.slow
+def test_a_class_is_chosen(page, views):
+    assert not page.get_by_label("class", exact=True).is_visible()
+    choose(page, "checkpoint", NAMES[2])
+    shows(page, views.grid(NAMES[2], 0, 1.0, ""))
+    choose(page, "class", "Bag")
+    shows(page, views.grid(NAMES[2], 0, 1.0, "Bag"))
+
+
+@pytest.mark.slow
+def test_styles_are_mixed_and_directions_followed(page, views):
+    choose(page, "checkpoint", NAMES[1])
+    plain, mixed = (views.between(NAMES[1], [], 0.2, layers, 1.0, "") for layers in (0, 6))
+    assert plain != mixed
+    set_number(page, "from the first to the second", 0.2)
+    shows(page, plain)
+    set_number(page, "fine layers of the second", 6)
+    shows(page, mixed)
+    page.get_by_role("tab", name="Directions").click()
+    for number, amount in ((1, 2.0), (3, 2.0)):
+        set_number(page, "direction", number)
+        set_number(page, "standard deviations", amount)
+        shows(page, views.moved(NAMES[1], 0, 1.0, "", number, amount))
 
 
 @pytest.mark.slow
@@ -276,7 +392,6 @@ def test_a_page_that_is_loaded_again_shows_the_run_as_it_is_now(begun, browser):
             begun.add_samples(width, Image.new("L", (width, 100)))
             page.goto(address)
             page.wait_for_function(LOADED.format(512))
-            page.get_by_label("checkpoint").click()
-            page.get_by_role("option", name="begun").click()
+            choose(page, "checkpoint", str(begun.path))
             page.wait_for_function(LOADED.format(width))
         page.get_by_text("has no checkpoint yet").wait_for()
