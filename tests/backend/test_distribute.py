@@ -30,7 +30,7 @@ with backend.strategy("mirrored" if count > 1 else "none").scope():
         chosen = recipe.from_dict(values)
         gan = GAN(chosen)
         engine = backend.Engine(gan)
-        for step in range(3):
+        for step in range(int(sys.argv[4])):
             real = np.random.default_rng(step).integers(0, 256, (8, 1, 32, 32, 3), np.uint8)
             one_hot = np.eye(3, dtype=np.float32)[np.arange(8)[:, None] // 3]  # each replica lacks a class
             labels = {"real_label": one_hot} if chosen.model.classes else {}
@@ -69,7 +69,25 @@ def run_all(commands, environments, timeout=240):
     return outputs
 
 
-def test_two_replicas_give_the_weights_of_one(small, tmp_path):
+COMPARED = [  # wgan-gp is sngan without u
+    ("dcgan", {}),
+    ("sngan", {"loss.gradient_penalty": 10.0}),
+    ("sngan", {"model.classes": 3}),
+    ("stylegan-lite", {}),
+    ("stylegan-lite", {"model.classes": 3}),
+    ("r3gan", {"augment.ada_p": 0.0, "loss.r1_every_steps": 2}),
+]
+PROJECTED = [("projected-gan", {}), ("projected-gan", {"model.classes": 3})]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "steps", "share"), [(COMPARED, 3, 0.0), (PROJECTED, 1, 0.01)], ids=["others", "projected-gan"]
+)
+def test_two_replicas_give_the_weights_of_one(small, tmp_path, kinds, steps, share):
+    """`share` of the largest value of an array may differ. Projected GAN magnifies rounding: its first images are
+    nearly grey, D normalises over them, and each step makes it more. On one device, another z by 1e-6 changes G's
+    gradient by 1e-3 in the first step, and by 6e-2 in the third.
+    """
     recipes = [
         small(
             f"{network}-cifar10",
@@ -83,21 +101,19 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path):
                 **more,
             },
         ).to_dict()
-        for network, more in (
-            ("dcgan", {}),
-            ("sngan", {"loss.gradient_penalty": 10.0}),
-            ("sngan", {"model.classes": 3}),
-            ("stylegan-lite", {}),  # wgan-gp is sngan without u
-            ("stylegan-lite", {"model.classes": 3}),
-            ("r3gan", {"augment.ada_p": 0.0, "loss.r1_every_steps": 2}),
-        )
+        for network, more in kinds
     ]
     files = [tmp_path / f"{count}.npz" for count in (1, 2)]
-    run_all([[REPLICAS, json.dumps(recipes), str(file), str(count)] for count, file in enumerate(files, 1)], [{}, {}])
+    run_all(
+        [[REPLICAS, json.dumps(recipes), str(file), str(count), str(steps)] for count, file in enumerate(files, 1)],
+        [{}, {}],
+    )
     one, two = (np.load(file) for file in files)
     assert set(one.files) == set(two.files)
     for key in one.files:
-        np.testing.assert_allclose(one[key], two[key], rtol=2e-3, atol=2e-5, err_msg=key)
+        np.testing.assert_allclose(
+            one[key], two[key], rtol=2e-3, atol=2e-5 + share * np.abs(one[key]).max(initial=0), err_msg=key
+        )
 
 
 def test_two_workers_train_and_the_first_alone_writes(small, images, tmp_path):
