@@ -369,29 +369,30 @@ def test_a_seed_that_the_slider_has_not_draws_the_nearest(typed, shown_at_last, 
 
 @pytest.mark.slow
 def test_a_run_that_has_just_started_is_shown_and_drawn_once_it_can_be(begun, save_first, browser):
-    with served(begun.path, refresh=0.5) as address, browser.new_context() as context:
+    with served(NAMES[0], begun.path, refresh=0.5) as address, browser.new_context() as context:
         page = context.new_page()
         page.goto(address)
+        page.wait_for_function(LOADED.format(512))
+        choose(page, "checkpoint", str(begun.path))
         page.get_by_text("has no checkpoint yet").wait_for()
         page.get_by_text("it has logged nothing yet").wait_for(state="visible")
         begun.add_samples(16, Image.new("L", (200, 100)))
         page.wait_for_function(LOADED.format(200))
         begun.log({"step": 4, "images": 16, "d_loss": 1.0, "separation": 0.5})
         page.get_by_text("too early to tell").wait_for(state="visible")
-        save_first()
         page.get_by_role("tab", name="Images").click()
+        page.wait_for_function(f"!({LOADED.format(512)})")  # nothing of the other checkpoint
+        save_first()
         page.wait_for_function(LOADED.format(512))
         page.get_by_text("has no checkpoint yet").wait_for(state="detached")
 
 
 @pytest.mark.slow
 def test_a_page_that_is_loaded_again_shows_the_run_as_it_is_now(begun, browser):
-    with served(NAMES[0], begun.path, refresh=600) as address, browser.new_context() as context:
+    with served(begun.path, refresh=600) as address, browser.new_context() as context:
         page = context.new_page()
         for width in (200, 300):
             begun.add_samples(width, Image.new("L", (width, 100)))
             page.goto(address)
-            page.wait_for_function(LOADED.format(512))
-            choose(page, "checkpoint", str(begun.path))
+            page.get_by_text("has no checkpoint yet").wait_for()
             page.wait_for_function(LOADED.format(width))
-        page.get_by_text("has no checkpoint yet").wait_for()
