@@ -84,6 +84,22 @@ def test_a_mistyped_name_is_found_before_any_work(arguments, here, no_backend):
     assert list(here.iterdir()) == []
 
 
+def test_a_mistyped_name_loads_no_backend(here):
+    script = f"""
+import sys
+from zoo.cli import main
+for arguments in {TYPOS}:
+    try:
+        main(arguments)
+    except SystemExit as stop:
+        assert stop.code == 1, arguments
+print("loaded", *{{"tensorflow", "keras", "jax"}} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "loaded\n", done.stderr
+    assert done.stderr.count("did you mean 'dcgan-fashion-mnist'?") == len(TYPOS)
+
+
 def test_a_command_that_is_added_is_tried_with_a_mistyped_name():
     """Without those that load no backend, and those that take a recipe."""
     assert {name for name, *_ in TYPOS} == {*main.commands} - {"list", "show", "doctor", "pull", "train", "search"}

@@ -57,6 +57,7 @@ def test_freezing_all_of_the_discriminator_is_refused(small):
         GAN(small("dcgan-cifar10", **{"schedule.freeze_d": 4}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_each_player_is_held_constant_while_the_other_moves(small, name):
     gan = GAN(small(name, **{"schedule.d_steps": 1}))

@@ -127,7 +127,6 @@ def compare(names, out, **options) -> None:
 
     from zoo.checkpoints import resolve
     from zoo.evaluation import pictures
-    from zoo.evaluation.compare import warn_of_differences
     from zoo.files import atomic
 
     for name in names:  # all of them, since the first may take long
@@ -135,6 +134,9 @@ def compare(names, out, **options) -> None:
     if not out.endswith(".png"):
         raise ZooError(f"the chart is written as .png. Received: {out!r}")
     atomic.require_writable_file(Path(out))
+    load_backend()
+    from zoo.evaluation.compare import warn_of_differences
+
     found = {}
     for name in dict.fromkeys(names):
         say(name)
