@@ -48,7 +48,7 @@ zoo.train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], strategy="mult
 """
 
 
-def run_all(commands, environments, timeout=240):
+def run_all(commands, environments, timeout=600):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", *command],

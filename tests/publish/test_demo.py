@@ -131,8 +131,8 @@ def image(width: int) -> str:
 
 
 def shown(page, width: int = 512) -> str:
-    """The address of the first picture of this width, which changes with the picture."""
-    return page.evaluate(f"{image(width)}.src")
+    """The address of the first picture of this width, which changes with the picture; one that is redrawn is awaited."""
+    return page.wait_for_function(f"({image(width)})?.src").json_value()
 
 
 def changes(page, before: str, width: int = 512) -> None:
@@ -218,7 +218,7 @@ def test_files_of_the_grid_draw_it_again(page, tmp_path):
             link.first.click()
         download.value.save_as(tmp_path / f"grid.{suffix}")
     generator = zoo.load_generator(NAMES[0])
-    images = generator.images(zoo.load_latents(tmp_path / "grid.npz", generator))
+    images = generator.images(generator.load_latents(tmp_path / "grid.npz"))
     np.testing.assert_array_equal(images, generator.sample(16, seed=7))
 
 
@@ -295,7 +295,7 @@ def test_a_picture_is_found_although_another_visitor_left_in_the_middle(page, br
         page.locator("a[download='mine.npz']").first.click()
     download.value.save_as(tmp_path / "mine.npz")
     generator = zoo.load_generator(NAMES[0])
-    nearest = generator.images(zoo.load_latents(tmp_path / "mine.npz", generator))[0, ..., 0]
+    nearest = generator.images(generator.load_latents(tmp_path / "mine.npz"))[0, ..., 0]
     assert np.abs(pixels(page, 256)[2::4, 130::4] - nearest).max() <= 1  # level
 
 
