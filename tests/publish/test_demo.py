@@ -131,7 +131,7 @@ def image(width: int) -> str:
 
 
 def shown(page, width: int = 512) -> str:
-    """The address of the first picture of this width, which changes with the picture; one that is redrawn is awaited."""
+    """The address of the first picture of this width, which changes with it; one that is being redrawn is awaited."""
     return page.wait_for_function(f"({image(width)})?.src").json_value()
 
 
