@@ -1,9 +1,8 @@
 import pytest
+from tiny import tensors
 
-from zoo import networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
-from zoo.networks.parts.variables import by_path
 
 
 @pytest.fixture
@@ -19,11 +18,6 @@ def save_first(begun):
     """A function that saves the first checkpoint of `begun`."""
 
     def save() -> None:
-        models = networks.build(begun.recipe)
-        tensors = {
-            model.name: {path: variable.numpy() for path, variable in by_path(model.variables).items()}
-            for model in models
-        }
-        checkpoint.save(begun.checkpoint_path(4), begun.recipe, tensors, {"images": 16, "step": 4})
+        checkpoint.save(begun.checkpoint_path(4), begun.recipe, tensors(begun.recipe), {"images": 16, "step": 4})
 
     return save

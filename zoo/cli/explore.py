@@ -57,11 +57,10 @@ def project(
             bar.update(round(100 * share) - bar.n)
 
         found = projected(name, picture, steps=steps, seed=seed, checkpoint=checkpoint, told=told)
-    about = found.generator.about()
-    latents.save(out, found.latents, about)
+    found.generator.save_latents(out, found.latents)
     if film:
         pairs = (pictures.grid(np.stack([found.target, image]), 2, scale) for image in _held(found.way))
-        films.write(pairs, film, about=about)
+        films.write(pairs, film, about=found.generator.about())
     click.echo(f"wrote the latents of the nearest image to {out}: PSNR {found.psnr:.1f} dB of {found.generator.name}")
 
 

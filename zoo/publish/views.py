@@ -65,11 +65,11 @@ class Views:
     def __call__(self, name: str) -> Generator:
         if name not in self._names:
             raise ZooError(f"the page was not opened for this checkpoint. Received: {name!r}")
-        if self.waits(name):
-            raise Waiting(f"the run has no checkpoint yet. Received: {name!r}")
         return self._load(name)
 
     def _load_named(self, name: str) -> Generator:
+        if self.waits(name):
+            raise Waiting(f"the run has no checkpoint yet. Received: {name!r}")
         return zoo.load_generator(name, checkpoint=self._which(name))
 
     def check(self, name: str) -> None:
@@ -190,7 +190,7 @@ class Views:
         except ZooError as error:  # of the visitor's file, not of where Gradio keeps it
             raise ZooError(str(error).replace(picture, Path(picture).name)) from None
         file = folder / f"{Path(picture).stem}.npz"
-        latent_files.save(file, found.latents, generator.about())
+        generator.save_latents(file, found.latents)
         pair = self._file(_enlarged(np.stack([found.target, found.image]), columns=2))
         said = f"The picture {found.fitted}." if found.fitted else ""
         return pair, said, gr.update(value=[str(file)], visible=True, label=f"its latents; PSNR {found.psnr:.1f} dB")
