@@ -338,6 +338,11 @@ def test_styles_are_mixed_and_directions_followed(page, views):
         set_number(page, "direction", number)
         set_number(page, "standard deviations", amount)
         shows(page, views.moved(NAMES[1], 0, 1.0, "", number, amount))
+    page.get_by_role("tab", name="Images").click()
+    set_seed(page, 7)
+    shows(page, views.grid(NAMES[1], 7, 1.0, ""))
+    page.get_by_role("tab", name="Directions").click()
+    shows(page, views.moved(NAMES[1], 7, 1.0, "", 3, 2.0))
 
 
 @pytest.mark.slow

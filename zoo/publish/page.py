@@ -57,7 +57,7 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
                         layers = gr.Slider(0, 1, 0, step=1, label="fine layers of the second", **hidden)
                 keep = gr.Button("Files of this grid")
                 files = gr.Files(label="picture and latents", **hidden)
-            with gr.Tab("Directions"):
+            with gr.Tab("Directions") as directions_tab:
                 number = gr.Slider(1, DIRECTIONS, 1, step=1, label="direction")
                 amount = gr.Slider(-AMOUNT, AMOUNT, 0, step=0.1, label="standard deviations")
                 with gr.Row():
@@ -86,8 +86,10 @@ def build(names: Sequence[str], checkpoint: str | None = None) -> Any:
         drawn = {"fn": _told(model.grid), "inputs": drawing, "outputs": grid, **quick}
         mixed = {"fn": _told(model.between), "inputs": pair, "outputs": between, **quick}
         shifted = {"fn": _told(model.moved), "inputs": moving, "outputs": moved, **quick}
-        for control in (seed, truncation, label):
-            control.change(**drawn).then(**shifted)  # the grid first: one waits for it
+        seed.change(**drawn)  # alone: one waits for it, and while it moves the directions cannot be seen
+        directions_tab.select(**shifted)
+        for control in (truncation, label):
+            control.change(**drawn).then(**shifted)
         for control in (share, layers, truncation, label):
             control.change(**mixed)
         for control in (number, amount):
