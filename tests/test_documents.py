@@ -146,6 +146,9 @@ def header(text: str, name: str) -> str:
 def test_every_checkpoint_that_ships_has_its_rows():
     for page in ("README.md", "docs/benchmarks.md"):
         assert set(re.findall(r"^\| \[?`([\w-]+)`", PAGES[page], re.MULTILINE)) == set(resolve.shipped())
+    for column in ("first grid after", "over 30 dB"):  # of the page in the browser, and of projection
+        (rows,) = re.findall(rf"^\| checkpoint \| {column} .*\n((?:\|.*\n)+)", PAGES[page], re.MULTILINE)
+        assert sorted(re.findall(r"^\| `([\w-]+)`", rows, re.MULTILINE)) == resolve.shipped()
 
 
 def test_the_version_is_the_same_everywhere():
