@@ -44,6 +44,7 @@ def fewer(monkeypatch):
     monkeypatch.setattr(projection, "POOL", 64)
 
 
+@pytest.mark.slow
 def test_an_image_of_its_own_is_found_again(generator, tmp_path):
     picture, told = generator.sample(1, seed=1234)[0], []
     found = zoo.project(generator, picture, steps=40, told=lambda share, distance: told.append((share, distance)))

@@ -138,6 +138,7 @@ def test_writers_and_threads_are_closed(recipe, tmp_path, monkeypatch, fails):
     assert not {thread for thread in set(threading.enumerate()) - before if thread.is_alive() and not thread.daemon}
 
 
+@pytest.mark.slow
 def test_the_first_pictures_come_early_and_change_no_weight(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "picture_steps", lambda recipe: frozenset())
     plain = zoo.train(recipe, tmp_path / "plain")

@@ -49,6 +49,7 @@ def prepared(source):
     return data.prepare(source, resolution=32, channels=1)
 
 
+@pytest.mark.slow
 def test_a_folder_with_classes_is_told_of_them_once(labelled, tmp_path, caplog):
     caplog.set_level("INFO", "ganzoo")
     plain, said = labelled.replace(**{"model.classes": 0}), "add --set model.classes=auto to learn them"
@@ -131,6 +132,7 @@ def test_classes_are_counted_in_the_training_images_alone(tmp_path):
     assert counted(store) == (["0", "1"], [4, 8])
 
 
+@pytest.mark.slow
 def test_fine_tuning_on_other_classes_keeps_what_it_knows_by_name(labelled, folder, tmp_path, said):
     first = zoo.train(labelled, tmp_path / "first")
     tuned = zoo.finetune(first.path, folder("more", shoe=200, coat=100), tmp_path / "tuned", images=4)

@@ -141,6 +141,7 @@ def test_inception_answers_as_torch_fidelity(random_inception):
     assert difference(logits[:, SOME], RECORDED["inception", "logits"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_jax_and_tensorflow_agree(lite0, tmp_path):
     script = (
         "import sys, numpy as np\nfrom zoo.evaluation.metrics import extractors\n"
