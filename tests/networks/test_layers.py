@@ -6,6 +6,7 @@ from keras import ops
 from zoo import backend
 from zoo.networks.parts.layers import (
     ConvPool2D,
+    GroupedConv2D,
     Initializers,
     SNConv2D,
     SNConvPool2D,
@@ -35,6 +36,21 @@ def test_conv_pool_is_convolution_then_average_pooling():
     plain.set_weights(fused.get_weights())
     np.testing.assert_allclose(y, keras.layers.AveragePooling2D(2)(plain(x)), atol=1e-5)
     assert fused.compute_output_shape(x.shape) == tuple(y.shape)
+
+
+@pytest.mark.parametrize("groups, channels", [(1, 6), (6, 6), (3, 24), (4, 64), (2, 64)])
+def test_grouped_conv_is_a_convolution_of_each_group(groups, channels):
+    x = RNG.standard_normal((2, 5, 6, channels)).astype("float32")
+    layer = GroupedConv2D(2 * channels, 3, padding="same", groups=groups)
+    y = np.asarray(layer(x))
+    kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
+    for part, of_x, of_kernel, of_bias in zip(
+        *(np.split(array, groups, axis=-1) for array in (y, x, kernel, bias)), strict=True
+    ):
+        plain = keras.layers.Conv2D(2 * channels // groups, 3, padding="same")
+        plain.build(of_x.shape)
+        plain.set_weights([of_kernel, of_bias])
+        np.testing.assert_allclose(part, plain(of_x), atol=1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda: SNConv2D(5, 3), lambda: SNConvPool2D(5), lambda: SNDense(5)])

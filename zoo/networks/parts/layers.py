@@ -128,8 +128,7 @@ _FIXED = ("kernel_size", "padding")
 class GroupedConv2D(keras.layers.Conv2D):
     """`Conv2D` with groups (Xie 2017, arXiv:1611.05431), fast on every device.
 
-    TensorFlow's gradients of grouped convolutions take 20 times as long on a CPU as those of whole ones; there the
-    kernel is laid out as a whole one that is zero between groups.
+    TensorFlow's gradients of grouped convolutions are slow on a CPU; there every group is a convolution of its own.
     """
 
     def convolution_op(self, inputs, kernel):
