@@ -73,11 +73,10 @@ COMPARED = [  # wgan-gp is sngan without u
     ("dcgan", {}),
     ("sngan", {"loss.gradient_penalty": 10.0}),
     ("sngan", {"model.classes": 3}),
-    ("stylegan-lite", {}),
     ("stylegan-lite", {"model.classes": 3}),
     ("r3gan", {"augment.ada_p": 0.0, "loss.r1_every_steps": 2}),
 ]
-PROJECTED = [("projected-gan", {}), ("projected-gan", {"model.classes": 3})]
+PROJECTED = [("projected-gan", {"model.classes": 3})]
 
 
 @pytest.mark.parametrize(
