@@ -16,6 +16,7 @@ SMALL = {
     "model.latent_dim": 8,
     "model.g_channels": 4,
     "model.d_channels": 4,
+    "model.classes": 0,
     "schedule.batch_size": 4,
     "schedule.images": 64,
     "log.every_images": 16,
