@@ -26,8 +26,10 @@ from zoo import data
 from zoo.checkpoints import checkpoint
 
 MEASURE = """
-import json, resource, sys, time
-options = json.loads(sys.argv[1])
+import json, pathlib, resource, sys, time
+import zoo
+package, options = sys.argv[1], json.loads(sys.argv[2])
+assert pathlib.Path(zoo.__file__).parents[1].samefile(package), f"{zoo.__file__} is not the version in {package}"
 try:
     from zoo.evaluation import evidence
 except ImportError:  # as it was called before
@@ -97,7 +99,7 @@ def measured(package: str, folder: Path, source: str | None, options: argparse.N
         arguments |= {"data_source": source, "data_dir": options.data_dir}
         environment = {**os.environ, "PYTHONPATH": package, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", MEASURE, json.dumps(arguments)],
+            [sys.executable, "-P", "-W", "ignore", "-c", MEASURE, package, json.dumps(arguments)],  # -P: not from here
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
