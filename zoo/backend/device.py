@@ -25,8 +25,8 @@ def device() -> dict[str, Any]:
 def precision(wanted: str) -> str:
     """The precision to compute in: `wanted`, but float32 on a CPU that is not known to gain from bfloat16.
 
-    TensorFlow gains where the processor has the instructions. Without them, DCGAN trained at less than half of
-    float32's speed with AVX-512, and hardly at all with AVX2; JAX turns its products into float32 on every CPU.
+    TensorFlow gains where the processor has the instructions. Without them, a small network trained at less than
+    half of float32's speed with AVX-512, and hardly at all with AVX2; JAX turns its products into float32 on every CPU.
     """
     if wanted == "float32":
         return wanted

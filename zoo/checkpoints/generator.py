@@ -82,7 +82,7 @@ class Generator:
             n: how many, at least 1.
             seed: equal seeds give equal images; a larger `n` begins with the images of a smaller one.
             truncation: psi of Karras 2019, in [0, 1]: below 1, styles move towards the mean, for less variety and
-                fewer failures. StyleGAN-lite alone has it.
+                fewer failures. A network without truncation takes 1 alone.
             label: which class, of a model that has classes: a name, a number, or one of these for each image. By
                 default each image's class is drawn, as often as training showed it. The latents are the same for
                 every class.
@@ -294,7 +294,8 @@ class Generator:
     def images(self, drawn: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
         """uint8 images [N, H, W, C] from latents: the arrays of `latents`, or those of `in_w`.
 
-        Inputs that samples derive from z may be given as well: "z_mixing" and "mixing" of StyleGAN-lite mix styles.
+        Inputs that samples derive from z may be given as well: "z_mixing" and "mixing", where the network has them, mix
+        styles.
         """
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")

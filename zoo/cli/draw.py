@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import zoo
-from zoo.cli.terminal import Seeds, load_backend, progress
+from zoo.cli.terminal import Seeds, load_backend, progress, with_truncation
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
 
@@ -30,7 +30,7 @@ of_a_run = click.option("--checkpoint", metavar="WHICH", help="Of a run: best (d
 )
 @click.option("--latents", metavar="FILE.npz", help="Instead, the images of these latents.")
 @click.option("--save-latents", metavar="FILE.npz", help="Write the latents of the images too, for --latents.")
-@click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
+@with_truncation
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels in a grid.")
 @click.option("-o", "--out", help="grid.png, a new DIR/ or images.npz  [default: samples.png; with --seeds samples/]")
 @click.pass_context
@@ -153,7 +153,7 @@ def _from(generator: zoo.Generator) -> str:
 @click.option("--latents", metavar="FILE.npz", help="Instead of --stops and --seed, the latents that are visited.")
 @of_a_class
 @click.option("--direction", type=click.IntRange(1, 64), help="Instead of a walk: one image, along this direction.")
-@click.option("--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi.")
+@with_truncation
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(1, 16), help="Enlarge pixels.")
 @click.option(
     "--fps", default=30, show_default=True, type=click.IntRange(1, 60), help="Images per second; about, of a .gif."

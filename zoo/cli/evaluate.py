@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import zoo
-from zoo.cli.terminal import load_backend, say
+from zoo.cli.terminal import load_backend, say, with_truncation
 from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 from zoo.files.text import printable
@@ -41,9 +41,7 @@ OPTIONS = [
         help="How many to generate, and real ones to compare with.",
     ),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Sampling seeds 0, 1, ..."),
-    click.option(
-        "--truncation", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="StyleGAN-lite's psi."
-    ),
+    with_truncation,
     click.option(
         "--weights",
         default="ema",

@@ -1,4 +1,4 @@
-"""What the commands share: errors in one line, a quiet import of the backend, progress bars, durations."""
+"""What the commands share: errors in one line, a quiet import of the backend, progress bars, durations, psi."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ import click
 from zoo.files.text import printable, printable_lines
 
 UNUSED = ("matplotlib", "pandas")  # Keras imports them where they are: a fifth of the processor time to a first image
+with_truncation = click.option(
+    "--truncation",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Psi, of a network that has truncation.",
+)
 
 
 class Group(click.Group):

@@ -51,7 +51,7 @@ def export(
             checkpoint      a folder with both networks and no training state, for sampling and fine-tuning; kernels
                             in half precision if that changes no pixel of 256 samples by more than 1/255
             keras           one file of standard layers, which `keras.saving.load_model` reads without `zoo`; not for
-                            networks with layers of their own, such as StyleGAN-lite
+                            a network with layers that plain Keras does not know
             savedmodel      a TensorFlow SavedModel, the signature "serving_default"
             onnx            one file for ONNX Runtime and others
             torch-fidelity  one ONNX file for `fidelity --input1`: normal z [N, Z] -> uint8 [N, 3, H, W], grey
