@@ -12,8 +12,9 @@ from zoo import networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.loading import load_generator
 from zoo.files import pictures
+from zoo.networks.parts.inputs import INPUTS, Input, Sampler
 from zoo.networks.parts.variables import by_path
-from zoo.publish.export import export, levels_from_z, plain
+from zoo.publish.export import export, images_from_z, levels_from_z, plain, signature
 
 # TensorFlow and ONNX take 10 s for a network: of two kinds always, of the others among the slow tests.
 EXPORTED = [
@@ -246,6 +247,28 @@ def test_levels_from_z_are_the_samples(saved, network, classes):
     assert given.dtype == np.uint8
     assert given.shape == (5, 3, 32, 32)
     np.testing.assert_array_equal(given.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
+
+
+def test_a_new_kind_of_input_needs_a_row_in_the_table_alone(monkeypatch):
+    import keras
+
+    def normal(rng, shape, shares=None):
+        return rng.standard_normal(shape, np.float32)
+
+    monkeypatch.setitem(INPUTS, "mood", Input(normal, normal, asked=True, meaning="good or bad"))
+    monkeypatch.setitem(INPUTS, "grain", Input(normal, normal))
+    tensors = [keras.Input((4,), name=name) for name in ("z", "mood", "grain")]
+    generator = keras.Model(tensors, keras.layers.Reshape((2, 2, 1))(keras.ops.concatenate(tensors, -1)[:, ::3]))
+    z, mood = np.random.default_rng(1).uniform(-1, 1, (2, 5, 4)).astype(np.float32)
+    grain = Sampler(generator, 0)(1)["grain"]
+
+    model = images_from_z(generator)
+    assert [tensor.name for tensor in model.inputs] == ["z", "mood"]
+    assert "and mood, float32 [N, 4] (good or bad); it gives" in signature(model)
+    drawn = np.concatenate([z, mood, np.repeat(grain, 5, axis=0)], axis=-1)[:, ::3]
+    np.testing.assert_array_equal(np.asarray(model([z, mood])).reshape(5, 4), np.clip(drawn, -1, 1))
+    both = levels_from_z(generator)(np.concatenate([z, mood, np.repeat(grain, 5, axis=0)], axis=-1))
+    np.testing.assert_array_equal(np.asarray(both)[:, 0].reshape(5, 4), np.clip(np.round((drawn + 1) * 127.5), 0, 255))
 
 
 @pytest.mark.parametrize(("network", "classes"), EXPORTED)

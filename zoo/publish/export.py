@@ -22,6 +22,7 @@ from zoo.files import pictures
 from zoo.files.atomic import replacing, replacing_folder, require_new_folder, require_writable
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
+from zoo.networks.parts.inputs import INPUTS
 from zoo.networks.parts.lazy import keras, ops
 from zoo.networks.parts.variables import assign, by_path
 
@@ -30,7 +31,7 @@ logger = logging.getLogger("ganzoo")
 COMPARED_IMAGES = 256  # samples that decide whether half precision is good enough
 SUFFIXES = {"keras": ".keras", "onnx": ".onnx", "torch-fidelity": ".onnx"}  # the other formats are folders
 TENSORFLOW_ALONE = ("onnx", "savedmodel", "torch-fidelity")
-NOISE_SEED = 0  # of the noise maps inside an exported generator
+NOISE_SEED = 0  # of what an exported generator does not ask for: noise maps
 
 
 def export(
@@ -200,12 +201,11 @@ WRITERS = {
 
 def signature(model: keras.Model, classes: tuple[str, ...] = ()) -> str:
     """What an exported generator takes and gives, in words."""
-    meanings = {"z": "normal numbers", "truncation": "0 to 1, where 1 is none"}
-    meanings["label"] = f"a class, {labels.numbered(classes)}"
+    kinds = [INPUTS[tensor.name] for tensor in model.inputs]
+    meanings = [kind.meaning + (f", {labels.numbered(classes)}" if kind.one_hot else "") for kind in kinds]
     takes = " and ".join(
-        f"{tensor.name}, {tensor.dtype} [{', '.join(map(str, ('N', *tensor.shape[1:])))}] "
-        f"({meanings.get(tensor.name, 'as in training')})"
-        for tensor in model.inputs
+        f"{tensor.name}, {tensor.dtype} [{', '.join(map(str, ('N', *tensor.shape[1:])))}] ({meaning})"
+        for tensor, meaning in zip(model.inputs, meanings, strict=True)
     )
     shape = ", ".join(map(str, model.outputs[0].shape[1:]))
     return f"it takes {takes}; it gives images, float32 [N, {shape}], -1 black to 1 white"
@@ -248,14 +248,14 @@ def _numbered(classes: int, name: str, dtype: str) -> tuple:
     return number, ops.one_hot(number, classes, dtype="float32")
 
 
-def _asked(model: keras.Model, names: tuple[str, ...]) -> tuple[list, dict]:
-    """Inputs for what one asks a generator for, and what they are inside it: outside, a label is a whole number."""
+def _outside(tensors: list) -> tuple[list, dict]:
+    """Inputs that stand for these of a generator, and what they are inside it: outside, a class is a whole number."""
     outside, inside = [], {}
-    for tensor in model.inputs:
-        if tensor.name == "label":
-            number, inside["label"] = _numbered(tensor.shape[1], "label", "int32")
+    for tensor in tensors:
+        if INPUTS[tensor.name].one_hot:
+            number, inside[tensor.name] = _numbered(tensor.shape[1], tensor.name, "int32")
             outside.append(number)
-        elif tensor.name in names:
+        else:
             outside.append(keras.Input(tensor.shape[1:], name=tensor.name))
             inside[tensor.name] = outside[-1]
     return outside, inside
@@ -267,9 +267,9 @@ def _model(outside: list, images) -> keras.Model:
 
 def numbered(model: keras.Model) -> keras.Model:
     """The same generator, which takes the number of a class, int32 [N], where it took a one-hot label."""
-    if all(tensor.name != "label" for tensor in model.inputs):
+    if not any(INPUTS[tensor.name].one_hot for tensor in model.inputs):
         return model
-    outside, inside = _asked(model, tuple(tensor.name for tensor in model.inputs))
+    outside, inside = _outside(model.inputs)
     return _model(outside, networks.generate(model, inside))
 
 
@@ -279,10 +279,11 @@ def images_from_z(model: keras.Model) -> keras.Model:
     It takes z [N, Z], and where the network has them truncation [N, 1] and label, int32 [N]. Every image has one style
     for all layers, as in `Generator.sample`, and the noise maps of the first sample of NOISE_SEED.
     """
-    outside, asked = _asked(model, ("z", "truncation"))
+    outside, asked = _outside([tensor for tensor in model.inputs if INPUTS[tensor.name].asked])
     one = ops.ones_like(asked["z"][:, :1])
-    first = inputs.Sampler(model, NOISE_SEED).draw("noise", 1) if "noise" in inputs.drawn(model) else None
-    fixed = {} if first is None else {"noise": ops.matmul(one, first)}  # the same for each image
+    first = inputs.Sampler(model, NOISE_SEED)
+    rest = [name for name in inputs.drawn(model) if name not in asked]
+    fixed = {name: ops.matmul(one, first.draw(name, 1)) for name in rest}  # the same for each image
     images = networks.generate(model, inputs.complete(model, fixed | asked))
     return _model(outside, ops.clip(images, -1.0, 1.0))
 
@@ -293,14 +294,17 @@ def levels_from_z(model: keras.Model) -> keras.Model:
     -> uint8 [N, 3, H, W], the images of `Generator.sample`. torch-fidelity goes by the order of the inputs, and an ONNX
     file has them in that of their names.
     """
-    sizes = {tensor.name: tensor.shape[1] for tensor in model.inputs}
-    outside, asked = [], {}
-    if "label" in sizes:
-        number, asked["label"] = _numbered(sizes["label"], "z_label", "int64")
+    sizes = {name: size for name, (size,) in inputs.drawn(model).items()}
+    outside, inside = [], {}
+    for name in [name for name in sizes if INPUTS[name].one_hot]:
+        number, inside[name] = _numbered(sizes.pop(name), "z_label", "int64")
         outside.append(number)
-    z = keras.Input((sizes["z"] + sizes.get("noise", 0),), name="z")
-    latent, noise = z[:, : sizes["z"]], z[:, sizes["z"] :]
-    images = networks.generate(model, inputs.complete(model, {"z": latent, "noise": noise} | asked))
+    z = keras.Input((sum(sizes.values()),), name="z")
+    start = 0
+    for name, size in sizes.items():
+        inside[name] = z[:, start : start + size]
+        start += size
+    images = networks.generate(model, inputs.complete(model, inside))
     levels = ops.clip(ops.round((images + 1.0) * 127.5), 0, 255)
     if images.shape[-1] == 1:
         levels = ops.repeat(levels, 3, axis=-1)

@@ -23,12 +23,18 @@ class Input:
         sample: draws it for samples, (rng, shape, class shares [K] or None) -> array.
         derived: its value for a sample, from z [N, latent_dim] and psi; None if each sample draws its own.
         between: how an interpolation moves it, (a, b, share [N, 1]) -> array; None if it stays as it is on a walk.
+        asked: an exported file asks for it; one that it does not ask for is derived, or drawn once for all images.
+        one_hot: it stands for a class; an exported file asks for the number of that class.
+        meaning: what it is, in the words of an exported file.
     """
 
     training: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None
     sample: Callable[[np.random.Generator, tuple[int, ...], Any], np.ndarray] | None = None
     derived: Callable[[Any, float], Any] | None = None
     between: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
+    asked: bool = False
+    one_hot: bool = False
+    meaning: str = "as in training"
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], shares: Any = None) -> np.ndarray:
@@ -81,13 +87,13 @@ def _column(value: float, z):
 
 
 INPUTS = {
-    "z": Input(_normal, _normal, between=slerp),
-    "label": Input(None, _classes, between=_line),  # one-hot; a mixture of classes is allowed
+    "z": Input(_normal, _normal, between=slerp, asked=True, meaning="normal numbers"),
+    "label": Input(None, _classes, between=_line, asked=True, one_hot=True, meaning="a class"),  # mixtures are allowed
     "w": Input(None, between=_line),  # styles of each layer, instead of z: no input of a generator, but of a part
     "noise": Input(_normal, _normal),  # noise maps of all layers
     "z_mixing": Input(_normal, derived=lambda z, psi: z),  # the second style; the same one in a sample
     "mixing": Input(_uniform, derived=lambda z, psi: _column(1.0, z)),  # 1: one style for all layers
-    "truncation": Input(_ones, derived=lambda z, psi: _column(psi, z)),  # 1 switches it off
+    "truncation": Input(_ones, derived=lambda z, psi: _column(psi, z), asked=True, meaning="0 to 1, where 1 is none"),
 }
 
 
