@@ -54,9 +54,9 @@ def evaluate(
             [N, H, W, C].
         real: a data source ("tfds:cifar10", a folder, an .npz file) or an array; by default what the generator was
             trained on.
-        extractor: one or more of "efficientnet-lite0" (ships with the package), "inception" (FID's own; its weights are
-            downloaded), "classifier" (trained on the labels of the real images), or objects of your own: see
-            `zoo.evaluation.metrics.extractors.Extractor`.
+        extractor: one or more of "efficientnet-lite0" (ships with the package), "inception" (FID's own) and "dinov2"
+            (the weights of both are downloaded), "classifier" (trained on the labels of the real images), or objects of
+            your own: see `zoo.evaluation.metrics.extractors.Extractor`.
         images: how many to generate, and how many of the real training images to compare with; fewer, on both sides,
             if there are not as many real ones.
         seeds: of the generated images; each gives a value of every score.

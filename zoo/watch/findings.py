@@ -76,7 +76,7 @@ class Finding:
 
 
 def judge(rule: Rule, derived: list[Entry], recipe: Recipe) -> Finding | None:
-    """Where a rule was first met, if it was; `derived` comes from `history.derive`."""
+    """Where a rule was first met, if it was; `derived` comes from `signals.derive`."""
     start = rule.since * recipe.schedule.steps
     judged = [entry for entry in derived if rule.signal in entry and entry["step"] >= start]
     streak: list[Entry] = []
