@@ -1,13 +1,17 @@
 import functools
 import math
 from statistics import NormalDist
+from typing import get_args, get_type_hints
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from zoo.recipe.ranges import COMMON
+from zoo.recipe.recipe import Augment
 from zoo.step import augment
+from zoo.watch import remedies
 
 N, SIZE = 8, 16
 POLICIES = ["color", "translation", "cutout"]
@@ -430,3 +434,11 @@ def test_ada_update(p, r_t, images, expected):
 
 def test_ada_update_of_other_speed_and_target():
     assert float(augment.ada_update(0.5, 0.5, 1000, target=0.4, speed_images=100_000)) == pytest.approx(0.51)
+
+
+def test_the_policies_are_the_same_wherever_they_are_named():
+    """In the type of the recipe's key, in what a search tries and in what the watcher advises."""
+    key, _ = get_args(get_type_hints(Augment)["diffaugment"])
+    searched = COMMON["augment.diffaugment"]["choices"][1]
+    for named in (augment.DIFFAUGMENT, get_args(key), searched, remedies.DIFFAUGMENT):
+        assert list(named) == POLICIES

@@ -17,8 +17,8 @@ from zoo import data
 from zoo.checkpoints import resolve
 from zoo.checkpoints.generator import Generator
 from zoo.checkpoints.loading import load_generator
+from zoo.evaluation import EXTRACTORS, results
 from zoo.evaluation import cas as training_data
-from zoo.evaluation import results
 from zoo.evaluation.by_class import by_class
 from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import Measurement, Reference, Subject
@@ -38,7 +38,7 @@ def evaluate(
     generated: Generator | np.ndarray | str | Path,
     real: np.ndarray | str | Path | None = None,
     *,
-    extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
+    extractor: str | Extractor | Sequence[str | Extractor] = EXTRACTORS[0],
     images: int = 10_000,
     seeds: Sequence[int] = (0, 1, 2),
     truncation: float = 1.0,

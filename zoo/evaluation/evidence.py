@@ -22,8 +22,8 @@ from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator
 from zoo.checkpoints.loading import load_generator
 from zoo.checkpoints.run import Run
 from zoo.checkpoints.run_history import history
+from zoo.evaluation import EXTRACTORS, evaluate, failure_modes, pictures, results, sections
 from zoo.evaluation import cas as training_data
-from zoo.evaluation import evaluate, failure_modes, pictures, results, sections
 from zoo.evaluation.judges import with_classifier
 from zoo.evaluation.measurement import FLOOR_LEAST, Measurement, Reference, Subject
 from zoo.evaluation.metrics.extractors import Extractor
@@ -44,7 +44,7 @@ def measure(
     data_dir: str | None = None,
     images: int = 10_000,
     seeds: Sequence[int] = (0, 1, 2),
-    extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
+    extractor: str | Extractor | Sequence[str | Extractor] = EXTRACTORS[0],
     runs: Sequence[str | Path] = (),
     cas: bool = False,
 ) -> Path:

@@ -6,7 +6,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct, field, structs
 
-Count = Annotated[int, Meta(ge=1)]
+from zoo.networks.parts.network import Count
+
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
