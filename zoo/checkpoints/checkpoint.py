@@ -8,9 +8,9 @@
     samples.png                 64 samples, seed 0
     evaluation.json, evidence.json and pictures   what was measured of it, that its card is rendered from
 
-Reading trusts nothing, since the folder may come from anywhere: links that lead out of it are refused, sizes and
-digests are compared before a file is parsed, a recipe is compared with the size of the weights before a network is
-built, names, shapes and values before a variable is assigned.
+Reading trusts nothing, since the folder may come from anywhere. Links that lead out of it are refused. Sizes and
+digests are compared before a file is parsed. A recipe is compared with the size of the weights before a network is
+built. Names, shapes and values are looked at before a variable is assigned.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ GRAPHS = Path(__file__).parent / "graphs"
 def built(name: str, opened: Checkpoint) -> Generator:
     """The generator of the shipped checkpoint of that name, without Keras.
 
-    It draws the images of the Keras model, to one level of 255. It draws from z and not from w, and has no directions,
-    projection or export.
+    It draws the images of the Keras model; a pixel may differ by 1 of 255. It draws from z and not from w, and has no
+    directions, projection or export.
 
     Raises:
         ZooError: a damaged installation.

@@ -50,9 +50,9 @@ def parse(name: str) -> Address:
 def download(address: Address, files: Collection[str] | None = None, again: bool = False) -> Path:
     """Fetches files of a repository into the Hub's own cache, and returns the folder of that revision there.
 
-    A commit of which the cache has every file is taken from there, and no connection is made. When the Hub cannot be
-    reached, breaks off, is too slow, or is not to be used (HF_HUB_OFFLINE), the folder is what the cache had of the
-    revision before, and a line says so.
+    A commit of which the cache has every file is taken from there, and no connection is made. It may be that the Hub
+    cannot be reached, breaks off, is too slow, or is not to be used (HF_HUB_OFFLINE). Then the folder is what the cache
+    had of the revision before, and a line says so.
 
     Args:
         address: a revision that is a commit gives the same files for ever.

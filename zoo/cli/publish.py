@@ -30,9 +30,9 @@ def export(name: str, format_: str, checkpoint: str | None, out: str, license: s
     ganzoo export dcgan-fashion-mnist --format keras -o generator.keras
     ganzoo export dcgan-fashion-mnist --format onnx -o generator.onnx
 
-    The formats keras, savedmodel and onnx are one function, from normal z [N, Z], and truncation [N, 1] where the
-    network has it, to float32 images [N, H, W, C] in [-1, 1]. The last lines say the sizes. torch-fidelity is ONNX as
-    that judge reads it.
+    The formats keras, savedmodel and onnx are one function, from normal z [N, Z] to float32 images [N, H, W, C] in
+    [-1, 1]. Where the network has it, truncation [N, 1] is asked for too. The last lines say the sizes. torch-fidelity
+    is ONNX as that judge reads it.
     """
     from zoo.checkpoints import resolve
 

@@ -1,10 +1,10 @@
 """Directions in the latent space along which images change most.
 
-For generators with w, SeFa (Shen and Zhou 2021, arXiv:2007.06600): w reaches the image through one matrix A^T, of all
-layers that turn it into scales, and the eigenvectors of A^T A with the largest eigenvalues move the scales most.
+For generators with w, SeFa (Shen and Zhou 2021, arXiv:2007.06600). w reaches the image through one matrix A^T, of all
+layers that turn it into scales. The eigenvectors of A^T A with the largest eigenvalues move the scales most.
 
 For others, GANSpace (Härkönen 2020, arXiv:2004.02546): the principal components of a layer's activations on random
-images, brought back to z by linear regression, as there for BigGAN.
+images. Linear regression brings them back to z, as there for BigGAN.
 
 Nobody says what a direction means. Look at the sheet, and judge.
 """

@@ -237,8 +237,9 @@ def _training_history(
     scores: results.Evaluation | None,
     scores_of: Callable[[Run, str], results.Evaluation] | None,
 ) -> tuple[dict[str, Any], failure_modes.Pictures]:
-    """What evidence.json says of the training: how quality moved up to the checkpoint and after it, what the average of
-    the weights gains over the raw ones, what other seeds give.
+    """What evidence.json says of the training: how quality moved up to the checkpoint and after it.
+
+    It also says what the average of the weights gains over the raw ones, and what other seeds give.
 
     Args:
         scores: of the checkpoint.

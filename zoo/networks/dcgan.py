@@ -7,14 +7,14 @@
     256          4x4x32g -> 16g -> 8g -> 4g -> 2g -> g -> 256x256    d -> 2d -> 4d -> 8d -> 16d -> 32d -> logit
 
 The paper's LSUN network is resolution 64 with g = d = 128. Parameters at 64 pixels, 3 channels, z of 100, g = d = 64:
-generator 3,576,707, discriminator 2,765,633; the widespread PyTorch example, which leaves out the outer biases,
-has 3,576,704 and 2,765,568. With 10 classes: 3,658,627 and 2,847,553.
+generator 3,576,707, discriminator 2,765,633; with 10 classes 3,658,627 and 2,847,553. The widespread PyTorch example
+leaves out the outer biases, and has 3,576,704 and 2,765,568.
 
 With classes, a label enters G beside z (Mirza and Osindero 2014, arXiv:1411.1784), and D through a projection of its
 last features (Miyato and Koyama 2018, arXiv:1802.05637). The paper has no classes.
 
 Differs from the paper: kernels are 4 x 4 instead of 5 x 5, since a kernel that the stride divides makes no checkerboard
-(Odena 2016, distill.pub); convolutions before batch normalisation have no bias, which the normalisation would remove.
+(Odena 2016, distill.pub). Convolutions before batch normalisation have no bias, which the normalisation would remove.
 """
 
 from __future__ import annotations

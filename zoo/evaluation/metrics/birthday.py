@@ -1,8 +1,8 @@
 """How many different images a generator draws: the birthday paradox test of Arora 2018, arXiv:1706.08224.
 
-Differs from the paper, where people judge which of the closest pairs are duplicates: a near-duplicate is a pair closer
-than a distance that 1 % of real images have a neighbour within, among as many. All pairs of the images are counted,
-instead of batches with and without a duplicate: the same estimate from fewer images.
+Differs from the paper, where people judge which of the closest pairs are duplicates. Here a near-duplicate is a pair
+closer than a distance that 1 % of real images have a neighbour within, among as many. All pairs of the images are
+counted, instead of batches with and without a duplicate: the same estimate from fewer images.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """MS-SSIM of random pairs: higher than that of real images means too little variety. Odena 2017, arXiv:1610.09585.
 
 Multi-scale structural similarity is Wang 2003: an 11 x 11 Gaussian window of standard deviation 1.5, halving by 2 x 2
-means. Differs from the paper: as many of the five scales as keep at least 11 pixels (2 at 32, 3 at 64, 4 at 128), their
-exponents normalised to sum 1; channels apart, then their mean. So values at one size compare, not across sizes.
+means. Differs from the paper: as many of the five scales as keep at least 11 pixels (2 at 32, 3 at 64, 4 at 128). Their
+exponents are normalised to sum 1. Channels are compared apart, and then their mean is taken. So values at one size
+compare, not across sizes.
 """
 
 from __future__ import annotations

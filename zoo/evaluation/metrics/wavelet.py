@@ -7,8 +7,9 @@ the Haar wavelet of `levels` levels a packet holds one coefficient of the Walsh-
 As in the authors' code, pixels are from 0 to 1, and a packet's channels and places are one vector.
 
 Levels are 4 as in the paper, or fewer so that a packet keeps 4 x 4 places of a small image. With few images more levels
-tell more: for 1,600 photographs of 64 pixels, noise of 10 grey levels raises the distance to 1.33 times that of other
-photographs with 4 levels, to 1.09 times with 2; one of five kinds left out, to 1.80 and 1.52 times.
+tell more. This was measured on 1,600 photographs of 64 pixels. Noise of 10 grey levels raises the distance to 1.33
+times that of other photographs with 4 levels, and to 1.09 times with 2. One of five kinds left out raises it to 1.80
+and 1.52 times.
 """
 
 from __future__ import annotations

@@ -144,10 +144,10 @@ class GroupedConv2D(keras.layers.Conv2D):
 class SpectralNorm:
     """Mixin before a Keras layer with a `kernel`: Miyato 2018, arXiv:1802.05957, algorithm 1.
 
-    The trained variable W stays as it is; the layer computes with W / sigma(W), where sigma = v' W u is the largest
-    singular value of W as a matrix [inputs, outputs], and the gradient flows through sigma. The vector u (float32,
+    The trained variable W stays as it is. The layer computes with W / sigma(W), where sigma = v' W u is the largest
+    singular value of W as a matrix [inputs, outputs]. The gradient flows through sigma. The vector u (float32,
     [outputs]) is the only state. It moves in `power_iteration` alone, which the training step calls once for each D
-    update: applying the layer changes nothing.
+    update. Applying the layer changes nothing.
 
     (`keras.layers.SpectralNormalization` instead overwrites W on TensorFlow, on every training call.)
     """
