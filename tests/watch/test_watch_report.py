@@ -19,6 +19,7 @@ from zoo.cli import main
 from zoo.watch import report
 from zoo.watch.diagnosis import diagnose
 from zoo.watch.findings import Finding
+from zoo.watch.late import LATE
 from zoo.watch.remedies import remedy
 from zoo.watch.rules import RULES
 
@@ -65,6 +66,17 @@ def test_a_failing_run_is_explained(run):
     text = report.markdown(diagnosis)
     for expected in ("training fails", "first seen at step 50", "g_update was 0", "step-000000020", "Remedy:"):
         assert expected in text
+
+
+def test_only_a_signal_that_is_compared_with_its_past_is_told_in_deviations(run):
+    named = {rule.signal: Finding(rule, 12.5, 50, 60, True) for rule in (*LATE, *RULES)}
+    diagnosis = diagnose(run.path)
+    for signal, expected in (
+        ("g_step_change", "Evidence: g_step was 12.5 deviations from its own healthy past; the"),
+        ("loss_change", "Evidence: loss_change was 12.5; the"),
+        ("decline", "Evidence: KID, or the coarse KID of every look, was 12.5 deviations above its own healthy past;"),
+    ):
+        assert any(fact.startswith(expected) for fact in report.facts(diagnosis, named[signal]))
 
 
 @pytest.mark.parametrize("name", ["dcgan-64", "stylegan-lite-64"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.recipe import Recipe
-from zoo.watch.past import UNUSUAL, WORSE
+from zoo.watch.past import UNUSUAL, WORSE, change_of
 from zoo.watch.signals import Entry
 
 G_STEP = 2.8e-3  # calibrated
@@ -92,7 +92,7 @@ def worse(entry: Entry) -> bool:
 
 def unusual(entry: Entry) -> bool:
     """The images are somewhat worse or less varied than they were, which is enough beside a cause that is certain."""
-    variety = entry.get("empty_bins_change", 0.0), -entry.get("diversity_change", 0.0)
+    variety = entry.get(change_of("empty_bins"), 0.0), -entry.get(change_of("diversity"), 0.0)
     return max(entry["worse"], *variety) > UNUSUAL
 
 

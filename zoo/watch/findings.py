@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zoo.recipe import Recipe
+from zoo.watch.past import CHANGED
 from zoo.watch.signals import Entry
 
 LEVELS = ("note", "warn", "stop")
@@ -33,6 +34,11 @@ class Rule:
     since: float = 0.0
     late: bool = False  # whether it is about images that became worse
     which: str = ""  # a signal that is the label of the class that `signal` speaks of
+
+    @property
+    def measured(self) -> str:
+        """The signal as it was measured, where `signal` is its distance from its own past."""
+        return CHANGED.get(self.signal, self.signal)
 
     def beyond(self, entry: Entry) -> bool:
         value = entry[self.signal]

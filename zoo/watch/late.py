@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from zoo.watch import conditions
 from zoo.watch.findings import ABOVE, BELOW, Rule
-from zoo.watch.past import WORSE, YOUNG
+from zoo.watch.past import WORSE, YOUNG, change_of
 
 CALIBRATED = "calibrated: benchmarks/late_failures.py"
 EXACT = "by definition"
@@ -26,9 +26,9 @@ STOPPED = (
     ("statistics_stopped", "the moving statistics of the generator do not move", "statistics_update", 1e-6, 0.75),
 )
 COMPARING = (
-    ("g_too_fast", "the generator moves farther in a step than it did", "g_step_change", ABOVE, 9.3, 0.8),
-    ("d_too_fast", "D moves farther in a step than it did", "d_step_change", ABOVE, 9.3, 0.6),
-    ("d_weak", "D moves less in a step than it did", "d_step_change", BELOW, -8.0, 0.75),
+    ("g_too_fast", "the generator moves farther in a step than it did", change_of("g_step"), ABOVE, 9.3, 0.8),
+    ("d_too_fast", "D moves farther in a step than it did", change_of("d_step"), ABOVE, 9.3, 0.6),
+    ("d_weak", "D moves less in a step than it did", change_of("d_step"), BELOW, -8.0, 0.75),
     ("swapped", "D rates generated images above real ones, which it did not", "separation", BELOW, 0.1, 0.75),
     ("carried_on", "both players keep the direction of their updates", "direction", ABOVE, 0.92, 0.75),
 )

@@ -57,6 +57,14 @@ COMPARED = {
 }
 
 
+def change_of(signal: str) -> str:
+    """What the change of a signal against its own past is called."""
+    return f"{signal}_change"
+
+
+CHANGED = {change_of(signal): signal for signal in COMPARED}
+
+
 class Past:
     """The healthy past of a run's signals: values are taken in until the images become worse, and all of a young run.
 
@@ -79,8 +87,8 @@ class Past:
 
     def change(self, entry: dict[str, float]) -> dict[str, float]:
         there = [name for name in COMPARED if name in entry and math.isfinite(entry[name])]
-        changes = {f"{name}_change": change for name in there if (change := self._change(name, entry)) is not None}
-        self.quality |= {name: changes[f"{name}_change"] for name in self.quality if f"{name}_change" in changes}
+        changes = {change_of(name): change for name in there if (change := self._change(name, entry)) is not None}
+        self.quality |= {name: changes[change_of(name)] for name in self.quality if change_of(name) in changes}
         worse = max(self.quality.values())
         if worse < WORSE or entry["step"] < self.grown_up:
             for name in there:
@@ -91,7 +99,7 @@ class Past:
             scaled = self._scaled("d", entry) + self._scaled("g", entry)
             self.jumped = 0 if scaled else self.jumped + (worse < UNUSUAL)
             changes["weights_jump"] = float(self.jumped < REMEMBERED)
-        measured = {"decline": worse} if any(f"{name}_change" in changes for name in self.quality) else {}
+        measured = {"decline": worse} if any(change_of(name) in changes for name in self.quality) else {}
         return changes | measured | {"worse": worse, "good_step": self.good_step}
 
     def _change(self, name: str, entry: dict[str, float]) -> float | None:

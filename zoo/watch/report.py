@@ -33,7 +33,7 @@ def markdown(diagnosis: Diagnosis) -> str:
 
 def page(diagnosis: Diagnosis) -> str:
     """The report as HTML that needs no other file."""
-    signals = {compared(finding.rule.signal, diagnosis.entries) for finding in diagnosis.findings}
+    signals = {compared(finding.rule, diagnosis.entries) for finding in diagnosis.findings}
     drawn = any(_points(diagnosis, signal) for signal in signals)
     pictures = {"curves": evidence(diagnosis) if drawn else None, "samples": _samples(diagnosis)}
     return TEMPLATES.get_template("report.html.j2").render(_content(diagnosis) | pictures) + "\n"
@@ -74,11 +74,11 @@ def facts(diagnosis: Diagnosis, finding: Finding) -> list[str]:
 
 
 def _measured(finding: Finding) -> str:
-    signal, value = finding.rule.signal, f"{finding.value:.4g}"
-    if signal == "decline":
+    rule, value = finding.rule, f"{finding.value:.4g}"
+    if rule.signal == "decline":
         return f"KID, or the coarse KID of every look, was {value} deviations above its own healthy past"
-    name = signal.removesuffix("_change")
-    return f"{name} was {value}" + (" deviations from its own healthy past" if name != signal else "")
+    past = " deviations from its own healthy past" if rule.measured != rule.signal else ""
+    return f"{rule.measured} was {value}{past}"
 
 
 def _class_name(diagnosis: Diagnosis, label: int) -> str:
@@ -90,7 +90,7 @@ def evidence(diagnosis: Diagnosis) -> bytes:
     value before, where it is compared with its own past."""
     shown: dict[str, Finding] = {}
     for finding in diagnosis.findings:
-        signal = compared(finding.rule.signal, diagnosis.entries)
+        signal = compared(finding.rule, diagnosis.entries)
         if _points(diagnosis, signal):
             shown.setdefault(signal, finding)
     shown = dict(list(shown.items())[:PANELS])

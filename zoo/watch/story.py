@@ -6,8 +6,8 @@ import statistics
 
 from zoo.checkpoints.kept import step_of
 from zoo.watch.diagnosis import Diagnosis
-from zoo.watch.findings import Finding
-from zoo.watch.past import COMPARED, WINDOW
+from zoo.watch.findings import Finding, Rule
+from zoo.watch.past import COMPARED, WINDOW, change_of
 from zoo.watch.signals import Entry
 
 FOLDS = dict(enumerate(("three", "four", "five", "six", "seven", "eight", "nine", "ten"), 3))
@@ -50,13 +50,11 @@ def story(diagnosis: Diagnosis) -> str:
     return "; ".join(parts) + "."
 
 
-def compared(signal: str, entries: list[Entry]) -> str:
-    """The signal as it was measured, of one that tells of its change."""
-    if signal == "decline":
-        return max(
-            QUALITY, key=lambda name: max((entry.get(f"{name}_change", -1.0) for entry in entries), default=-1.0)
-        )
-    return signal.removesuffix("_change")
+def compared(rule: Rule, entries: list[Entry]) -> str:
+    """The signal that a rule is about, as it was measured."""
+    if rule.signal == "decline":
+        return max(QUALITY, key=lambda name: max((entry.get(change_of(name), -1.0) for entry in entries), default=-1.0))
+    return rule.measured
 
 
 def usual(signal: str, before: list[Entry]) -> float | None:
@@ -68,11 +66,11 @@ def usual(signal: str, before: list[Entry]) -> float | None:
 def _change(finding: Finding, before: list[Entry], after: list[Entry]) -> str:
     """What the finding rests on, in numbers where it compares; else what changed most, beside what it means."""
     until = [entry for entry in after if entry["step"] <= finding.step]
-    own = finding.rule.signal.removesuffix("_change")
+    own = finding.rule.measured
     if own in COMPARED:
         return _moved(own, before, until) or finding.rule.meaning
     names = [name for name in COMPARED if name not in QUALITY]
-    sizes = {name: max((abs(entry.get(f"{name}_change", 0.0)) for entry in until), default=0.0) for name in names}
+    sizes = {name: max((abs(entry.get(change_of(name), 0.0)) for entry in until), default=0.0) for name in names}
     most = max(sizes, key=sizes.__getitem__)
     moved = _moved(most, before, until) if sizes[most] > SHOWN else ""
     return finding.rule.meaning + (f", and {moved}" if moved else "")
@@ -81,7 +79,7 @@ def _change(finding: Finding, before: list[Entry], after: list[Entry]) -> str:
 def _quality(before: list[Entry], after: list[Entry]) -> str:
     """How KID moved, or the coarse KID where there is none yet; nothing when it did not become worse."""
     for name in QUALITY:
-        there = [entry for entry in after if entry.get(f"{name}_change", 0.0) > SHOWN]
+        there = [entry for entry in after if entry.get(change_of(name), 0.0) > SHOWN]
         if there:
             return _moved(name, before, there).partition(" within ")[0]
     return ""
