@@ -80,8 +80,8 @@ def chosen(images: np.ndarray, count: int) -> np.ndarray:
 
 def columns(judge, values: list[Value]) -> list[float]:
     """The scores of COLUMNS."""
-    found = {value.name.removesuffix(judge.score.removeprefix("FD")): value.value for value in values}
-    return [found[column] for column in COLUMNS]
+    found = {value.name: value.value for value in values}
+    return [found[column if column in found else f"{column}-{judge.label}"] for column in COLUMNS]
 
 
 def say(subject: str, judge: str, numbers: list[float]) -> None:

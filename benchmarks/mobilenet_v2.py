@@ -71,7 +71,7 @@ def load(content: bytes | None = None) -> Extractor:
         model,
         half_pixel,
         name="mobilenet-v2",
-        score="FD-mobilenet-v2",
+        label="mobilenet-v2",
         resizer=f"bilinear to {RESOLUTION}, half-pixel centres, antialiased when reducing, float32",
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )

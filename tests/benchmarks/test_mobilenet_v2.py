@@ -117,7 +117,7 @@ def test_it_answers_as_torchvision_does(written):
     for kind, array in (("features", features), ("logits", logits)):
         difference = np.linalg.norm(array[:, SOME] - RECORDED[kind]) / np.linalg.norm(RECORDED[kind])
         assert difference < 1e-4, kind
-    assert (judge.name, judge.score, judge.dimensions) == ("mobilenet-v2", "FD-mobilenet-v2", 1280)
+    assert (judge.name, judge.label, judge.dimensions) == ("mobilenet-v2", "mobilenet-v2", 1280)
     assert judge.weights_sha256 == hashlib.sha256(content).hexdigest()
 
 

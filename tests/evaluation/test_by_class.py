@@ -13,6 +13,7 @@ from zoo import data
 from zoo import recipe as recipes
 from zoo.evaluation import by_class, evaluate, features, results
 from zoo.evaluation.measurement import Measurement, Reference, Subject
+from zoo.evaluation.metrics import scores
 
 CLASSES = ("left", "middle", "right")
 
@@ -20,7 +21,7 @@ CLASSES = ("left", "middle", "right")
 class Judge:
     """A stand-in for an extractor: 12 random directions of the images, and in which third the light is."""
 
-    name, score, resizer, weights_sha256, dimensions = "judge", "FD-judge", "none", "0" * 64, 12
+    name, label, resizer, weights_sha256, dimensions = "judge", "judge", "none", "0" * 64, 12
     classes, accuracy = CLASSES, 1.0
 
     def __call__(self, images):
@@ -165,3 +166,11 @@ def test_a_class_of_equal_real_images_is_left_out(measured, drawn, store):
 
 def test_the_smallest_number_of_images_for_a_ratio_is_above_the_smallest_for_a_score():
     assert by_class.FEW > by_class.LEAST
+
+
+def test_scores_are_named_after_the_extractor_and_know_which_is_frechets():
+    sides = [np.random.default_rng(seed).standard_normal((50, 4)) for seed in (0, 1)]
+    for label, names in ((None, ["FID", "KID"]), ("mine", ["FD-mine", "KID-mine"])):
+        values = scores.distances(*sides, label)
+        assert [value.name for value in values] == names
+        assert [value.is_frechet for value in values] == [True, False]

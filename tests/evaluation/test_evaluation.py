@@ -23,7 +23,7 @@ from zoo.publish.card.wording import number
 class Projection:
     """A stand-in for an extractor, fast and deterministic: 24 random directions of the images."""
 
-    name, score, resizer, weights_sha256, dimensions = "projection", "FD-projection", "none", "0" * 64, 24
+    name, label, resizer, weights_sha256, dimensions = "projection", "projection", "none", "0" * 64, 24
     calls = 0
 
     def __call__(self, images):
@@ -171,7 +171,9 @@ def test_a_floor_of_fewer_images_gives_no_ratio(monkeypatch, tmp_path):
     monkeypatch.setattr(measurement, "LEAST", 2)
     monkeypatch.setattr(measurement, "balls", lambda real, fake: None)
     monkeypatch.setattr(
-        measurement, "scores", lambda real, fake, name, balls: [Value(name, float(len(fake.features)), "lower")]
+        measurement,
+        "scores",
+        lambda real, fake, label, balls: [Value(f"FD-{label}", float(len(fake.features)), "lower")],
     )
     result = evaluated(squares(60), str(tmp_path / "real.npz"), images=60)
     assert (score(result, "FD-projection").floor, score(result, "FD-projection").ratio) == (2.0, None)
@@ -298,7 +300,7 @@ def test_real_images_that_are_mostly_copies_leave_out_the_scores_of_neighbours(s
         ("dcgan-fashion-mnist", squares(20), {"seeds": ()}, "at least one seed"),
         ("dcgan-fashion-mnist", squares(20), {"seeds": (1, 1)}, "none twice"),
         ("dcgan-fashion-mnist", squares(20), {"truncation": 0.5}, "no truncation"),
-        (squares(20), squares(40), {"extractor": object()}, "callable with the attributes name, .* lacks name, score"),
+        (squares(20), squares(40), {"extractor": object()}, "callable with the attributes name, .* lacks name, label"),
         (squares(20), squares(40), {"extractor": [Projection(), Projection()]}, "each another name"),
         (squares(20), squares(40), {"extractor": []}, "at least one extractor"),
         ("dcgan-fashion-mist", squares(20), {}, "did you mean 'dcgan-fashion-mnist'"),

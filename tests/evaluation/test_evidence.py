@@ -37,7 +37,7 @@ COUNT = 1_500  # 2 % of them are held out
 class Projection:
     """A stand-in for an extractor: 12 random directions of the images."""
 
-    name, score, resizer, weights_sha256, dimensions = "projection", "FD-projection", "none", "0" * 64, 12
+    name, label, resizer, weights_sha256, dimensions = "projection", "projection", "none", "0" * 64, 12
 
     def __call__(self, images):
         flat = images.reshape(len(images), -1) / 127.5 - 1.0
@@ -46,7 +46,7 @@ class Projection:
 
 
 class Classifier(Projection):
-    name, score, classes, accuracy = "classifier", "FD-classifier", ("left", "right", "neither"), 0.9
+    name, label, classes, accuracy = "classifier", "classifier", ("left", "right", "neither"), 0.9
 
 
 @pytest.fixture(autouse=True)

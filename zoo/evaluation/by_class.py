@@ -103,7 +103,7 @@ def _values(parts: list[np.ndarray], judge: Extractor, name: str) -> tuple[list[
 
 def _of(real: np.ndarray, side: np.ndarray, judge: Extractor) -> list[Value]:
     near = neighbour_scores(real, side, SETTINGS["precision_recall_k"], SETTINGS["density_coverage_k"])
-    return distances(real, side, judge.score) + [value for value in neighbours(near) if value.name in TAKEN]
+    return distances(real, side, judge.label) + [value for value in neighbours(near) if value.name in TAKEN]
 
 
 def _scores(seeds: list[list[Value]], floor: list[Value], comparable: bool) -> list[Score]:
@@ -122,12 +122,10 @@ def _mean(found: list[tuple[int, tuple[list[list[Value]], list[Value]]]]) -> lis
 def _averaged(classes: Sequence[list[Value]]) -> list[Value]:
     """The mean of each score; the classes' errors are independent."""
     return [
-        Value(
-            f"intra-{same[0].name}" if same[0].name.startswith("F") else same[0].name,
-            float(np.mean([value.value for value in same])),
-            same[0].better,
-            None if same[0].error is None else float(np.linalg.norm([value.error for value in same]) / len(same)),
-            same[0].has_ratio,
+        same[0]._replace(
+            name=f"intra-{same[0].name}" if same[0].is_frechet else same[0].name,
+            value=float(np.mean([value.value for value in same])),
+            error=None if same[0].error is None else float(np.linalg.norm([value.error for value in same]) / len(same)),
         )
         for same in zip(*classes, strict=True)
     ]

@@ -163,7 +163,7 @@ class Reference:
     @_once
     def floor(self, judge) -> list[Value]:
         """The scores of the other images."""
-        return scores(self.features(judge), self.floor_features(judge), judge.score, self.floor_balls(judge))
+        return scores(self.features(judge), self.floor_features(judge), judge.label, self.floor_balls(judge))
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +217,7 @@ class Measurement:
         """The scores of each seed's samples."""
         real = self.reference.features(judge)
         return [
-            scores(real, fake, judge.score, near)
+            scores(real, fake, judge.label, near)
             for fake, near in zip(self.features[judge.name], self.balls(judge), strict=True)
         ]
 

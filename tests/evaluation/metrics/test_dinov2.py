@@ -30,7 +30,7 @@ def test_features_are_the_class_token_of_the_normalised_image():
     judge = dinov2.load(backbone)
     features, logits = judge(noise())
     assert (features.shape, features.dtype, logits.shape) == ((3, 32), np.float32, (3, 2))
-    assert (judge.name, judge.score, judge.dimensions) == ("dinov2", "FD-dinov2", 32)
+    assert (judge.name, judge.label, judge.dimensions) == ("dinov2", "dinov2", 32)
     assert not logits.any()
 
     images = np.asarray(resize(noise(), *[tensorflow_1(32, dinov2.RESOLUTION)] * 2)) / 255

@@ -120,10 +120,10 @@ def difference(array, reference) -> float:
 
 
 def test_the_extractors_state_their_protocol(lite0, random_inception):
-    assert (lite0.name, lite0.score, lite0.dimensions) == ("efficientnet-lite0", "FD-lite0", 1280)
+    assert (lite0.name, lite0.label, lite0.dimensions) == ("efficientnet-lite0", "lite0", 1280)
     assert lite0.weights_sha256 == hashlib.sha256(efficientnet_lite0.WEIGHTS.read_bytes()).hexdigest()
     assert lite0.resizer == "bilinear to 160, half-pixel centres, antialiased when reducing, float32"
-    assert (random_inception.name, random_inception.score, random_inception.dimensions) == ("inception", "FID", 2048)
+    assert (random_inception.name, random_inception.label, random_inception.dimensions) == ("inception", None, 2048)
     assert random_inception.resizer == "bilinear to 299, as TensorFlow 1 (align_corners=False), float32"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from zoo.evaluation.metrics.frechet import frechet_distance
 from zoo.evaluation.metrics.inception_score import inception_score
@@ -23,36 +23,35 @@ class Value(NamedTuple):
 
     name: str
     value: float
-    better: str  # "lower" or "higher"
+    better: Literal["lower", "higher"]
     error: float | None = None  # standard error, where the metric has one
     has_ratio: bool = True  # whether value / floor means something; not where the floor is 0 up to its error
+    is_frechet: bool = False  # whether it is the Frechet distance
 
 
-def scores(real, fake, frechet_name: str, balls: NeighbourScores | None) -> list[Value]:
+def scores(real, fake, label: str | None, balls: NeighbourScores | None) -> list[Value]:
     """Frechet and kernel distance, precision, recall, density, coverage, Inception Score.
 
     Args:
         real, fake: (features [N, D], logits [N, K]).
-        frechet_name: "FID" with the network that FID is defined on, otherwise "FD-" and the extractor; the kernel
-            distance and the Inception Score are named after it.
+        label: the extractor's, which the distances and the Inception Score are named after.
         balls: what `neighbour_scores` says of the same features; None leaves its scores out.
     """
-    suffix = _suffix(frechet_name)
     return [
-        *distances(real.features, fake.features, frechet_name),
+        *distances(real.features, fake.features, label),
         *(neighbours(balls) if balls else ()),
-        Value(f"IS{suffix}", inception_score(fake.logits, SETTINGS["inception_score_splits"])[0], "higher"),
+        Value(_named("IS", label), inception_score(fake.logits, SETTINGS["inception_score_splits"])[0], "higher"),
     ]
 
 
-def distances(real, fake, frechet_name: str) -> list[Value]:
-    """Frechet and kernel distance of features [N, D] and [M, D]; `frechet_name` as in `scores`."""
+def distances(real, fake, label: str | None) -> list[Value]:
+    """Frechet and kernel distance of features [N, D] and [M, D]; `label` as in `scores`."""
     size = min(SETTINGS["kernel_subset_size"], len(real), len(fake))
     subsets = 1 if size == len(real) == len(fake) else SETTINGS["kernel_subsets"]
     kernel, kernel_error = kernel_distance(real, fake, subsets, size)
     return [
-        Value(frechet_name, frechet_distance(real, fake), "lower"),
-        Value(f"KID{_suffix(frechet_name)}", kernel, "lower", kernel_error, has_ratio=False),
+        Value(_named("FD", label) if label else "FID", frechet_distance(real, fake), "lower", is_frechet=True),
+        Value(_named("KID", label), kernel, "lower", kernel_error, has_ratio=False),
     ]
 
 
@@ -66,5 +65,5 @@ def neighbours(balls: NeighbourScores) -> list[Value]:
     ]
 
 
-def _suffix(frechet_name: str) -> str:
-    return frechet_name.removeprefix("FID").removeprefix("FD")
+def _named(score: str, label: str | None) -> str:
+    return f"{score}-{label}" if label else score

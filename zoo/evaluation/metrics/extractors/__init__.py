@@ -12,7 +12,7 @@ from zoo.evaluation import EXTRACTORS
 from zoo.files.errors import ZooError
 from zoo.recipe import nearest
 
-ATTRIBUTES = ("name", "score", "resizer", "dimensions", "weights_sha256")
+ATTRIBUTES = ("name", "label", "resizer", "dimensions", "weights_sha256")
 
 
 class Extractor(Protocol):
@@ -20,7 +20,8 @@ class Extractor(Protocol):
 
     Attributes:
         name: of the extractor; no other extractor has it.
-        score: what the Frechet distance of its features is called, "FD-mine". "FID" is for Inception alone.
+        label: what its scores are named after: of "mine" they are FD-mine, KID-mine and IS-mine. None is for Inception
+            alone, whose scores are FID, KID and IS.
         resizer: how images reach the resolution of the network; part of the protocol.
         dimensions: D.
         weights_sha256: of the weights. The features of real images are kept on disk under this name, so that it must
@@ -30,7 +31,7 @@ class Extractor(Protocol):
 
     Example:
         >>> class Mean:
-        ...     name, score, resizer, dimensions, weights_sha256 = "mean", "FD-mean", "none", 3, "none"
+        ...     name, label, resizer, dimensions, weights_sha256 = "mean", "mean", "none", 3, "none"
         ...
         ...     def __call__(self, images):
         ...         features = images.mean(axis=(1, 2)).astype("float32")
@@ -39,7 +40,7 @@ class Extractor(Protocol):
     """
 
     name: str
-    score: str
+    label: str | None
     resizer: str
     dimensions: int
     weights_sha256: str

@@ -41,7 +41,7 @@ class Classifier:
         accuracy: share of the held-out images that it labels right.
     """
 
-    score, resizer, dimensions = "FD-classifier", "none", WIDTHS[-1]
+    label, resizer, dimensions = "classifier", "none", WIDTHS[-1]
 
     def __init__(self, store) -> None:
         """Opens or trains the classifier of a `zoo.data.Store`.

@@ -35,7 +35,7 @@ def load(backbone: keras.Model | None = None) -> Extractor:
         model,
         tensorflow_1,
         name="dinov2",
-        score="FD-dinov2",
+        label="dinov2",
         resizer=f"bilinear to {RESOLUTION}, as TensorFlow 1 (align_corners=False), float32",
         weights_sha256=digest(model),
     )

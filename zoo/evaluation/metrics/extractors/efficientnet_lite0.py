@@ -22,7 +22,7 @@ def load(content: bytes | None = None) -> Extractor:
         pretrained(RESOLUTION, content),
         half_pixel,
         name="efficientnet-lite0",
-        score="FD-lite0",
+        label="lite0",
         resizer=f"bilinear to {RESOLUTION}, half-pixel centres, antialiased when reducing, float32",
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )

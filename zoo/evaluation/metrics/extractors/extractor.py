@@ -21,7 +21,7 @@ class Extractor:
 
     Attributes:
         name: what `load` calls it.
-        score: what the Frechet distance of its features is called.
+        label: what its scores are named after; None of Inception.
         resizer: how images reach the network's resolution; part of the protocol.
         dimensions: D.
         weights_sha256: of the weights file.
@@ -33,12 +33,12 @@ class Extractor:
         taps: Callable[[int, int], Taps],
         *,
         name: str,
-        score: str,
+        label: str | None,
         resizer: str,
         weights_sha256: str,
     ) -> None:
         """`network` maps float32 [N, R, R, 3] in 0..255 to [features, logits]; `taps(size, R)` resizes one axis."""
-        self.name, self.score, self.resizer, self.weights_sha256 = name, score, resizer, weights_sha256
+        self.name, self.label, self.resizer, self.weights_sha256 = name, label, resizer, weights_sha256
         self.dimensions = network.outputs[0].shape[-1]
         resolution = network.inputs[0].shape[1]
 

@@ -28,7 +28,7 @@ def load() -> Extractor:
         model,
         tensorflow_1,
         name="inception",
-        score="FID",
+        label=None,
         resizer=f"bilinear to {RESOLUTION}, as TensorFlow 1 (align_corners=False), float32",
         weights_sha256=inception_weights.SHA256,
     )
