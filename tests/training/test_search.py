@@ -188,6 +188,8 @@ def test_bad_trials_end_early_and_the_best_is_run_again(recipe, rate_alone, tmp_
     assert {row.state for row in trials} == {"done", "ended early"}
     assert all(row.last["images"] in (640, 1_920) for row in trials if row.state == "ended early")
     assert all("was not in the best third" in row.why for row in trials if row.state == "ended early")
+    assert not any(row.failed for row in trials)
+    assert found.results.killed_by == {"KID": found.results.counts["ended early"]}
     early = [row.last["images"] / 5_760 for row in trials if row.state == "ended early"]
     assert np.mean(early) < 1 / 3
     again = [row for row in rows if row.repeats is not None]
@@ -303,6 +305,16 @@ def test_a_trial_that_does_not_fit_in_memory_is_one_that_failed(recipe, rate_alo
     monkeypatch.setattr(trial, "attempt", large)
     found = zoo.search(recipe, tmp_path / "s", trials=3, trial_images=2_880, space=rate_alone, finalists=0)
     assert found.results.rows[1].why == "it does not fit in memory"
+
+
+def test_what_an_older_search_recorded_of_a_trial_is_read():
+    marks = [{"images": 10 * i, "seconds": 1.0, "kid": 0.1, "kid_error": 0.01, "recall": 0.5} for i in range(3)]
+    older = SimpleNamespace(user_attrs={"mark 1": marks[1], "mark 0": marks[0], "why": "KID 0.1 was not in the"})
+    assert study.marks_of(older) == marks[:2]
+    assert study.Early.of(older) == ("unknown", "KID 0.1 was not in the")
+    older.user_attrs["marks"] = marks[2:]  # it goes on
+    assert study.marks_of(older) == marks
+    assert study.Early.of(SimpleNamespace(user_attrs={})) is None
 
 
 def test_an_impossible_combination_is_no_trial(recipe, tmp_path, trained):

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.files.atomic import replacing
 from zoo.recipe import KID_JUDGE, Recipe
-from zoo.training.search.study import Study
+from zoo.training.search.study import KID, Early, Study, marks_of
 
 DONE, PRUNED, INVALID, RUNNING = "done", "ended early", "invalid", "running"
 SHOWN = 5  # of the best: their checkpoints are kept, and their samples are shown
@@ -24,7 +24,8 @@ class Row:
     Attributes:
         state: "done", "ended early", "invalid" (no recipe, so that nothing ran) or "running".
         why: it was ended early, or is invalid.
-        marks: what was measured: {"images", "seconds", "kid", "kid_error", "recall"} each.
+        ended_by: of one that was ended early, as in `Early`.
+        marks: what was measured, as in `marks_of`.
         values: {key: value} of the recipe.
         repeats: the number of the trial that this one repeats with another seed.
         again: the row of the trial that repeats this one.
@@ -37,6 +38,7 @@ class Row:
     values: dict[str, Any] = field(default_factory=dict)
     repeats: int | None = None
     again: Row | None = None
+    ended_by: str = ""
 
     @property
     def last(self) -> dict[str, float]:
@@ -46,7 +48,7 @@ class Row:
     @property
     def failed(self) -> bool:
         """Whether the watcher, and not a comparison with other trials, ended it."""
-        return self.state == PRUNED and not self.why.startswith("KID ")
+        return self.state == PRUNED and self.ended_by != KID
 
     @property
     def repeated(self) -> bool:
@@ -106,8 +108,9 @@ class Results:
     @property
     def killed_by(self) -> dict[str, int]:
         """{name of the finding, or reason: how many trials it ended}, the most frequent first."""
-        reasons = ("KID" if not row.failed else row.why.partition(":")[0] for row in self.rows if row.state == PRUNED)
-        return dict(collections.Counter(reasons).most_common())
+        return dict(
+            collections.Counter(row.ended_by or "unknown" for row in self.rows if row.state == PRUNED).most_common()
+        )
 
     def of(self, values: dict[str, Any]) -> Row | None:
         """The trial that came to the end with these values of the recipe."""
@@ -174,14 +177,14 @@ def table(study: Study, found: Results, file: Path) -> None:
 
 def _row(study: Study, trial: Any) -> Row:
     attributes = trial.user_attrs
-    marks = [attributes[name] for name in sorted(attributes) if name.startswith("mark ")]
+    early = Early.of(trial) or Early("", "")
     state = {"COMPLETE": DONE, "PRUNED": PRUNED, "RUNNING": RUNNING, "WAITING": RUNNING}.get(trial.state.name, PRUNED)
     if "invalid" in attributes:
         state = INVALID
-    why = attributes.get("invalid") or attributes.get("why", "")
+    why = attributes.get("invalid") or early.why
     complete = set(trial.params) >= {study.space.parameter(key) for key in study.space.sampled}
     values = study.space.values(trial.params) if complete else {}
-    return Row(trial.number, state, why, marks, values, attributes.get("repeats"))
+    return Row(trial.number, state, why, marks_of(trial), values, attributes.get("repeats"), ended_by=early.by)
 
 
 def _with_repetition(row: Row, again: Row | None) -> Row:

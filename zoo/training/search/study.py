@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +23,8 @@ JOURNAL = "journal.log"  # which optuna-dashboard reads
 PATIENCE = 60.0  # seconds to wait for a lock that is held for moments
 STARTS = 3  # of a trial from one step, before its process is taken to be killed by it
 INVALID = 200  # draws in a row that are no valid recipe
+OLDER_MARKS = ("mark 0", "mark 1", "mark 2")  # attributes of a trial in older searches, one for each
+KID = "KID"  # by which a trial is ended early in favour of others
 
 
 def optuna():
@@ -170,6 +172,30 @@ class Study:
 def folder_of(search: Path, number: int) -> Path:
     """The run of a trial."""
     return search / "trials" / f"{number:04d}"
+
+
+class Early(NamedTuple):
+    """Why a trial ended early: `by` is KID, the name of a finding, or the reason in short."""
+
+    by: str
+    why: str
+
+    def record(self, trial: Any) -> None:
+        trial.set_user_attr("early", self._asdict())
+
+    @classmethod
+    def of(cls, trial: Any) -> Early | None:
+        """What is recorded of a trial; None if it came to its end, or runs."""
+        known = trial.user_attrs
+        if "early" in known:
+            return cls(**known["early"])
+        return cls("unknown", known["why"]) if "why" in known else None  # as older searches recorded it
+
+
+def marks_of(trial: Any) -> list[dict[str, float]]:
+    """What was measured of a trial, a mark each: {"images", "seconds", "kid", "kid_error", "recall"}."""
+    known = trial.user_attrs
+    return [*(known[name] for name in OLDER_MARKS if name in known), *known.get("marks", [])]
 
 
 class _JournalLock:

@@ -14,7 +14,7 @@ from zoo.files.errors import ZooError
 from zoo.training.finite import NonFinite
 from zoo.training.loop import DONE, attempt
 from zoo.training.search.plan import Plan
-from zoo.training.search.study import STARTS, Claimed, Study, folder_of
+from zoo.training.search.study import KID, STARTS, Claimed, Early, Study, folder_of, marks_of
 from zoo.training.stopping import Stopping
 from zoo.watch.watcher import Failing
 
@@ -38,8 +38,8 @@ class Marks(Stopping):
         super().__init__(seconds)
         self._plan, self._trial, self._repeats, self._run = plan, claimed.trial, claimed.repeats, run
         self._images_per_step = claimed.recipe.schedule.images_per_step
-        self.reached = len([name for name in claimed.trial.user_attrs if name.startswith("mark ")])
-        self.over = self.reached == len(plan.marks) or "why" in claimed.trial.user_attrs
+        self.reached = len(marks_of(claimed.trial))
+        self.over = self.reached == len(plan.marks) or Early.of(claimed.trial) is not None
         self.images, self.seconds, self.first, self._seconds_before = 0, 0.0, 0, 0.0
 
     def begin(self) -> None:
@@ -62,26 +62,27 @@ class Marks(Stopping):
             self.mark(entry)
         return self.over
 
-    def end(self) -> str:
+    def end(self) -> Early | None:
         """Where the recipe is shorter than the time of a trial: the last numbers count. Why not, if there are none."""
         last = next((entry for entry in reversed(self._run.entries()) if "kid" in entry), None)
         if not last:
-            return "it was stopped in its last step, before it was measured"
+            return Early("no measurement", "it was stopped in its last step, before it was measured")
         self.reached = len(self._plan.marks) - 1
         self.mark(last)
-        return ""
+        return None
 
     def mark(self, entry: dict[str, Any]) -> None:
         """Records what was measured, and judges it."""
         trial, at = self._trial, self.reached
         numbers = {key: entry[key] for key in ("kid", "kid_error", "recall")}
-        trial.set_user_attr(f"mark {at}", {"images": self.images, "seconds": round(self.seconds, 1), **numbers})
+        mark = {"images": self.images, "seconds": round(self.seconds, 1), **numbers}
+        trial.set_user_attr("marks", [*marks_of(trial), mark])
         self.reached += 1
         last = self.reached == len(self._plan.marks)
         if len(self._plan.objectives) == 1 and self._repeats is None:  # Optuna prunes for one objective
             trial.report(entry["kid"], RESOURCES[at + len(RESOURCES) - len(self._plan.marks)])
             if not last and trial.should_prune():
-                trial.set_user_attr("why", f"KID {entry['kid']:.3g} was not in the best third")
+                Early(KID, f"KID {entry['kid']:.3g} was not in the best third").record(trial)
                 self.over = True
         self.over = self.over or last
 
@@ -95,41 +96,43 @@ def run(study: Study, claimed: Claimed, store: data.Store, seconds: float | None
     trial, place = claimed.trial, Run(folder_of(study.folder, claimed.number))
     marks = Marks(study.plan, claimed, place, seconds)
     if not marks.over:  # else its process ended before it could record the end
-        why = _train(claimed, place, store, marks)
-        if why:
-            trial.set_user_attr("why", why)
+        early = _train(claimed, place, store, marks)
+        if early:
+            early.record(trial)
             marks.over = True
     if marks.over:
         with study.locked():
-            study.end(trial, None if "why" in trial.user_attrs else _values(study.plan, trial))
+            study.end(trial, None if Early.of(trial) else _values(study.plan, trial))
     return marks
 
 
-def _train(claimed: Claimed, place: Run, store: data.Store, marks: Marks) -> str:
-    """Why the trial fails; nothing if it does not."""
+def _train(claimed: Claimed, place: Run, store: data.Store, marks: Marks) -> Early | None:
+    """Why the trial fails; None if it does not."""
     try:
         marks.begin()
     except ZooError as error:  # all of its checkpoints are damaged
-        return str(error)
+        return Early("damaged checkpoints", str(error))
     starts = [*claimed.trial.user_attrs.get("starts", []), marks.first]
     claimed.trial.set_user_attr("starts", starts)
     if starts.count(marks.first) > STARTS:
-        return f"its process ended {STARTS} times at step {marks.first:,}; perhaps {NO_MEMORY}"
+        return Early("its process", f"its process ended {STARTS} times at step {marks.first:,}; perhaps {NO_MEMORY}")
     try:
         ended = attempt(claimed.recipe, place, store, marks, shown=False)
-        return "" if marks.over or ended != DONE else marks.end()
-    except (Failing, NonFinite) as failure:
-        return str(failure.findings[0]) if isinstance(failure, Failing) else f"non_finite: {failure}"
+        return None if marks.over or ended != DONE else marks.end()
+    except Failing as failure:
+        return Early(failure.findings[0].name, str(failure.findings[0]))
+    except NonFinite as failure:
+        return Early("non_finite", f"non_finite: {failure}")
     except Exception as error:
         if not _out_of_memory(error):
             raise
-        return NO_MEMORY
+        return Early("memory", NO_MEMORY)
     finally:
         keras.backend.clear_session()  # which collects garbage too
 
 
 def _values(plan: Plan, trial: Any) -> list[float]:
-    numbers = trial.user_attrs[f"mark {len(plan.marks) - 1}"]
+    numbers = marks_of(trial)[-1]
     return [numbers["seconds" if name == "time" else name] for name in plan.objectives]
 
 
