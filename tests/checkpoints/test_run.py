@@ -101,6 +101,16 @@ def test_a_run_of_an_older_version_has_its_rollbacks_in_the_log_alone(run):
     assert run.rollbacks() == 1
 
 
+def test_changes_that_an_older_version_wrote_as_text_are_read(run):
+    run.log({"step": 80, "images": 5120, "changes": ["schedule.images: 3200 -> 6400", "of another form"]})
+    change, other = run.entries()[-1]["changes"]
+    assert change == recipes.Change("schedule.images", "3200", "6400")
+    assert str(change) == "schedule.images: 3200 -> 6400"
+    assert other.key == "of another form"
+    run.rewind(80)
+    assert run.entries()[-1]["changes"] == [change, other]
+
+
 # Checkpoints
 
 
@@ -212,7 +222,7 @@ def test_only_some_keys_change_in_the_middle_and_the_run_records_it(run, said):
     run.start(new, resume=True)
     (entry,) = [entry for entry in run.entries() if "changes" in entry]
     assert (entry["step"], entry["images"]) == (80, 5120)
-    assert "schedule.images: 6400 -> 12800" in entry["changes"]
+    assert ("schedule.images", "6400", "12800") in entry["changes"]
     assert len(entry["changes"]) == 7
     assert "# changed at step 80: schedule.images: 6400 -> 12800\n" in (run.path / "recipe.toml").read_text()
     assert run.recipe == new

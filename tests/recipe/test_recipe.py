@@ -95,7 +95,7 @@ def test_a_number_may_be_a_ramp():
     assert recipes.largest(recipe.loss.r1) == 0.05
     assert recipes.scaled(recipe.loss.r1, 2.0) == recipes.Ramp(start=0.1, to=0.01, images=2_000_000, shape="cosine")
     assert recipes.difference(recipes.load("sngan-cifar10", {"loss.r1": ramp}), recipe) == [
-        'optimizer.d.beta_2: 0.9 -> { from = 0.9, to = 0.99, images = "run", shape = "linear" }'
+        ("optimizer.d.beta_2", "0.9", '{ from = 0.9, to = 0.99, images = "run", shape = "linear" }')
     ]
 
 
@@ -108,7 +108,9 @@ def test_round_trip_and_difference():
     again = recipes.from_dict(recipe.to_dict())
     assert again == recipe and recipes.difference(recipe, again) == []
     other = recipe.replace(**{"schedule.d_steps": 4})
-    assert recipes.difference(recipe, other) == ["schedule.d_steps: 5 -> 4"]
+    (change,) = recipes.difference(recipe, other)
+    assert change == recipes.Change("schedule.d_steps", old="5", new="4")
+    assert str(change) == "schedule.d_steps: 5 -> 4"
 
 
 def test_overrides_are_toml_with_optional_quotes():

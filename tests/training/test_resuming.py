@@ -52,7 +52,7 @@ def test_a_run_that_became_longer_equals_one_that_was_as_long_from_the_start(con
     zoo.train(longer, run.path, resume=True)
     assert_same_weights(whole, run)
     assert "from step 16 on: schedule.images: 64 -> 96" in said
-    assert [entry["changes"] for entry in run.entries() if "changes" in entry] == [["schedule.images: 64 -> 96"]]
+    assert [entry["changes"] for entry in run.entries() if "changes" in entry] == [[("schedule.images", "64", "96")]]
     zoo.train(longer, run.path)  # it is the run's recipe now
 
 

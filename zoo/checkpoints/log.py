@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple, Required, TypedDict
 import msgspec
 
 from zoo.files.text import parse_json
+from zoo.recipe import Change
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -61,7 +62,7 @@ class Entry(TypedDict, total=False):
     recall: float  # of the averaged generator
     findings: list[str | dict[str, Any]]  # what the watcher finds here for the first time
     rollback: Rollback
-    changes: list[str]  # keys of the recipe that change from here on: "schedule.images: 1000 -> 2000"
+    changes: list[Change]  # of the recipe, from here on; each is an array in the file
     non_finite: str  # why training ended here
 
 
@@ -76,7 +77,10 @@ class Log(NamedTuple):
 
 
 def read(path: Path) -> Log:
-    """Reads a log. A damaged line, or one of another form, is left out; so is a last one that a crash cut short."""
+    """Reads a log. A damaged line, or one of another form, is left out; so is a last one that a crash cut short.
+
+    What older versions wrote as text is taken apart here.
+    """
     log = Log([], [])
     if not path.is_file():
         return log
@@ -84,12 +88,32 @@ def read(path: Path) -> Log:
         if not line.strip():
             continue
         try:
-            entry = parse_json(line)
-            msgspec.convert(entry, Entry)
-            log.entries.append(entry)
+            entry = _upgraded(parse_json(line))
+            known = msgspec.convert(entry, Entry)
+            log.entries.append(entry | {key: known[key] for key in UPGRADES if key in known})
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             log.damaged.append(number)
     return log
+
+
+def _upgraded(entry: Any) -> Any:
+    """A line that an older version wrote, in today's form; what has neither form stays as it is."""
+    if not isinstance(entry, dict):
+        return entry
+    lists = {key: values for key in UPGRADES if isinstance(values := entry.get(key), list)}
+    return entry | {key: [UPGRADES[key](value) for value in values] for key, values in lists.items()}
+
+
+def _change(change: Any) -> Any:
+    """Was "schedule.images: 1000 -> 2000"."""
+    if not isinstance(change, str):
+        return change
+    key, _, values = change.partition(": ")
+    old, _, new = values.partition(" -> ")
+    return [key, old, new]
+
+
+UPGRADES = {"changes": _change}
 
 
 def append(path: Path, entry: Entry) -> None:

@@ -27,7 +27,7 @@ from PIL import Image
 
 from zoo import recipe as recipes
 from zoo.checkpoints import log
-from zoo.checkpoints.changes import changed, key, undone
+from zoo.checkpoints.changes import RATES, changed, undone
 from zoo.checkpoints.kept import Kept, step_of
 from zoo.files import pictures
 from zoo.files.atomic import PARTIAL, replacing, require_writable
@@ -98,12 +98,12 @@ class Run(Kept):
             return
         old = self.recipe
         new = recipe.replace(**{"data.source": old.data.source}) if self.checkpoints() else recipe
-        lines = changed(old, new) if resume else recipes.difference(old, new)
-        if lines and not resume:
+        changes = changed(old, new) if resume else recipes.difference(old, new)
+        if changes and not resume:
             raise ZooError(
-                f"the run was started with another recipe ({'; '.join(lines)}); train into a new folder, or change the "
-                f"run in the middle with: {command('ganzoo', 'train', '--resume', self.path)} --set KEY=VALUE. "
-                f"Received: {str(self.path)!r}"
+                f"the run was started with another recipe ({'; '.join(map(str, changes))}); train into a new folder, "
+                f"or change the run in the middle with: {command('ganzoo', 'train', '--resume', self.path)} --set "
+                f"KEY=VALUE. Received: {str(self.path)!r}"
             )
         reached = max((step_of(path) for path in self.checkpoints()), default=0)
         if new.schedule.steps < reached:
@@ -123,19 +123,20 @@ class Run(Kept):
             self._clear()
         elif old:
             step = max((step_of(path) for path in self.checkpoints()), default=0)
-            lines = recipes.difference(old, recipe)
-            self.log({"step": step, "images": step * recipe.schedule.images_per_step, "changes": lines})
-            logger.info(f"from step {step:,} on: {'; '.join(lines)}")
-            if "schedule.images" in map(key, lines):
+            changes = recipes.difference(old, recipe)
+            self.log({"step": step, "images": step * recipe.schedule.images_per_step, "changes": changes})
+            logger.info(f"from step {step:,} on: {'; '.join(map(str, changes))}")
+            keys = [change.key for change in changes]
+            if "schedule.images" in keys:
                 logger.info("what changes over the whole run, such as a decaying rate, follows the new length")
-            if self.rollbacks() and any("learning_rate" in line for line in lines):
+            if self.rollbacks() and any(rate in keys for rate in RATES):
                 logger.info(f"both rates are divided by {2 ** self.rollbacks()} more, since the run was rolled back")
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "log.jsonl").touch()  # by which the folder is known as one of ours
         comments = [
-            f"# changed at step {entry['step']:,}: {line}\n"
+            f"# changed at step {entry['step']:,}: {change}\n"
             for entry in self.entries()
-            for line in entry.get("changes", ())
+            for change in entry.get("changes", ())
         ]
         with replacing(file) as temporary:
             temporary.write_text("".join(comments) + tomli_w.dumps(recipe.to_dict()), encoding="utf-8")

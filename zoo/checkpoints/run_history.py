@@ -68,8 +68,8 @@ def _findings(entries: list[dict]) -> list[dict] | None:
         if "rollback" in entry:
             back = f"{entry['rollback']['why']}: the run went back to here from step {entry['rollback']['from_step']:,}"
             first[f"rollback {i}"] = {"images": entry["images"], "finding": f"{back}, and on with half the rates"}
-        for line in entry.get("changes", ()):
-            first[f"change {i} {line}"] = {"images": entry["images"], "finding": f"{CHANGED}{line}"}
+        for change in entry.get("changes", ()):
+            first[f"change {i} {change}"] = {"images": entry["images"], "finding": f"{CHANGED}{change}"}
         for finding in entry.get("findings", ()):
             kind = finding.get("name") if isinstance(finding, dict) else str(finding).partition(":")[0]
             first.setdefault(str(kind), {"images": entry["images"], "finding": finding})

@@ -17,7 +17,6 @@ import numpy as np
 from zoo import data
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
-from zoo.checkpoints.changes import key
 from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator
 from zoo.checkpoints.loading import load_generator
 from zoo.checkpoints.run import Run
@@ -138,8 +137,7 @@ def command(recipe: recipes.Recipe) -> str:
     if shipped.model.network != recipe.model.network:
         return "ganzoo train recipe.toml"
     words, values = ["ganzoo", "train", recipe.name], recipe.to_dict()
-    for line in recipes.difference(shipped, recipe):
-        key = line.partition(":")[0]
+    for key, _, _ in recipes.difference(shipped, recipe):
         if key == "paper":  # changes nothing
             continue
         value = reduce(dict.__getitem__, key.split("."), values)
@@ -197,7 +195,7 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
         if differences:
             raise ZooError(
                 "a run beside a checkpoint has its recipe, but for the seed; this one differs in "
-                f"{'; '.join(differences)}. Received: {str(run.path)!r}"
+                f"{'; '.join(map(str, differences))}. Received: {str(run.path)!r}"
             )
         if run.best() is None:
             raise ZooError(f"the run has no checkpoint yet. Received: {str(run.path)!r}")
@@ -219,7 +217,7 @@ def _require_same(opened: checkpoint.Checkpoint, runs: list[Run]) -> None:
             )
 
 
-def _differences(recipe: recipes.Recipe, run: Run) -> list[str]:
+def _differences(recipe: recipes.Recipe, run: Run) -> list[recipes.Change]:
     """How a checkpoint's recipe differs from that of a run, but for the seed, the citation and places on this machine.
 
     The run that the checkpoint comes from may have changed its recipe since, or before, and halved its rates.
@@ -227,8 +225,8 @@ def _differences(recipe: recipes.Recipe, run: Run) -> list[str]:
     had = run.recipes_so_far() if run.recipe.seed == recipe.seed else [run.recipe]
     places = ["seed", "name", "paper", "data.source", *(["start"] if recipe.start and run.recipe.start else [])]
     slowed = [one.slower(times) for one in had for times in range(run.rollbacks() + 1)]
-    lines = [[line for line in recipes.difference(recipe, one) if key(line) not in places] for one in slowed]
-    return min(lines, key=len)
+    differing = [[change for change in recipes.difference(recipe, one) if change.key not in places] for one in slowed]
+    return min(differing, key=len)
 
 
 def _training_history(

@@ -10,6 +10,7 @@ from zoo.recipe.reading import nearest
 from zoo.recipe.recipe import (
     RECIPES,
     Adam,
+    Change,
     Model,
     Recipe,
     Schedule,
@@ -29,6 +30,7 @@ __all__ = [
     "LOSSES",
     "RECIPES",
     "Adam",
+    "Change",
     "LossFacts",
     "Model",
     "Ramp",

@@ -10,7 +10,7 @@ import copy
 import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
 from msgspec import Meta, Struct
@@ -249,14 +249,25 @@ def parse_overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     return overrides
 
 
-def difference(old: Recipe, new: Recipe) -> list[str]:
-    """One line for each value in which two recipes differ: "schedule.images: 1000 -> 2000".
+class Change(NamedTuple):
+    """A value in which two recipes differ, "schedule.images: 1000 -> 2000". Both values are TOML, or "absent"."""
+
+    key: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old} -> {self.new}"
+
+
+def difference(old: Recipe, new: Recipe) -> list[Change]:
+    """Each value in which two recipes differ.
 
     Of two networks, a key that one lacks and that is off in the other is no difference.
     """
     a, b = _flatten(old.to_dict()), _flatten(new.to_dict())
     return [
-        f"{key}: {toml(a[key]) if key in a else 'absent'} -> {toml(b[key]) if key in b else 'absent'}"
+        Change(key, toml(a[key]) if key in a else "absent", toml(b[key]) if key in b else "absent")
         for key in sorted(a | b)
         if a.get(key) != b.get(key) and ((key in a and key in b) or a.get(key) or b.get(key))
     ]

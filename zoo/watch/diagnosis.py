@@ -60,7 +60,7 @@ class Diagnosis:
         return len(judged) < EARLY or judged[-1]["step"] < LEAST_STEPS
 
     @property
-    def changes(self) -> list[str]:
+    def changes(self) -> list[recipes.Change]:
         return recipes.difference(self.recipe, self.better)
 
 
@@ -144,7 +144,7 @@ def _told(run: Run, recipe: recipes.Recipe, entries: list[log.Entry], findings: 
             notes.append(
                 f"Rolled back from step {back['from_step']} to {entry['step']}, with half the rates: {back['why']}"
             )
-        notes += [f"Changed at step {entry['step']:,}: {line}" for line in entry.get("changes", ())]
+        notes += [f"Changed at step {entry['step']:,}: {change}" for change in entry.get("changes", ())]
     return notes
 
 

@@ -51,7 +51,7 @@ def _content(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for finding in diagnosis.findings
         ],
-        "changes": diagnosis.changes,
+        "changes": list(map(str, diagnosis.changes)),
         "use": diagnosis.use,
         "notes": diagnosis.notes,
     }

@@ -50,7 +50,7 @@ def best_recipe(study: Study, found: Results) -> str:
         found.verdict,
         *([f"The recipe that was varied had KID {own.kid:.4f} ± {own.error:.4f}."] if own and own is not best else []),
         "Changed from it:",
-        *(f"  {line}" for line in difference(base, recipe) or ["nothing"]),
+        *(f"  {change}" for change in difference(base, recipe) or ["nothing"]),
         f"Go on from the trial's own checkpoint: {command('ganzoo', 'train', study.folder / BEST)}",
     ]
     return "".join(f"# {line}\n" for line in lines) + tomli_w.dumps(recipe.to_dict())

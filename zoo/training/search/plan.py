@@ -77,9 +77,9 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def require_same(self, other: Plan, folder: Path) -> None:
         """Raises ZooError when the search in `folder`, this one, is another than `other`."""
-        lines = recipes.difference(self.base, other.base.replace(**{"data.source": self.base.data.source}))
-        if lines:
-            what = f"another recipe ({'; '.join(lines)})"
+        changes = recipes.difference(self.base, other.base.replace(**{"data.source": self.base.data.source}))
+        if changes:
+            what = f"another recipe ({'; '.join(map(str, changes))})"
         elif self.fingerprint != other.fingerprint:
             what = "other images"
         elif self.search != other.search:

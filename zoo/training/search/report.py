@@ -31,7 +31,9 @@ def page(study: Study, found: Results) -> str:
         "best": found.best,
         "least_bad": found.least_bad,
         "verdict": found.verdict,
-        "changes": difference(plan.base, study.space.variant_of(found.best.values)) if found.best else [],
+        "changes": list(
+            map(str, difference(plan.base, study.space.variant_of(found.best.values)) if found.best else ())
+        ),
         "objectives": plan.objectives,
         "front": found.front(plan.objectives) if len(plan.objectives) > 1 else [],
         "keys": list(study.space.ranges),
