@@ -111,6 +111,16 @@ def test_changes_that_an_older_version_wrote_as_text_are_read(run):
     assert run.entries()[-1]["changes"] == [change, other]
 
 
+def test_findings_that_an_older_version_wrote_as_text_are_read(run):
+    text, named = "collapse: all alike: of class 3", {"name": "drift", "value": 0.3, "steps": [1, 2]}
+    run.log({"step": 80, "images": 5120, "findings": [text, named, {"name": "d_wins", "text": "d_wins: it wins"}]})
+    assert run.entries()[-1]["findings"] == [
+        {"name": "collapse", "text": text},
+        {"name": "drift", "text": "name drift, value 0.3"},
+        {"name": "d_wins", "text": "d_wins: it wins"},
+    ]
+
+
 # Checkpoints
 
 

@@ -156,7 +156,7 @@ def test_a_history_without_a_watcher_or_a_clock_says_so(tmp_path):
     old.log({"step": 4, "images": 256, "findings": ["collapse: all alike still", named | {"value": 0.4}]})
     assert history(old, 256)["findings"] == [
         {"images": 192, "finding": "collapse: all alike"},
-        {"images": 192, "finding": named},
+        {"images": 192, "finding": "name drift, value 0.3"},
     ]
 
 

@@ -61,8 +61,8 @@ def test_signals_and_findings_are_in_the_log(recipe, tmp_path, monkeypatch):
     assert [entry["step"] for entry in entries if "separation" in entry] == [0, 4, 8, 12, 16]
     assert entries[0]["data_images"] == 118
     assert len(entries[0]["findings"]) == 1
-    assert entries[0]["findings"][0].startswith("few_images")
-    assert not any("few_images" in text for entry in entries[1:] for text in entry["findings"])
+    assert entries[0]["findings"][0]["name"] == "few_images"
+    assert not any(said["name"] == "few_images" for entry in entries[1:] for said in entry["findings"])
     assert diagnose(run.path).findings[0].name == "few_images"
 
 
@@ -128,7 +128,7 @@ def test_warn_goes_on_until_a_value_is_not_finite(recipe, tmp_path, monkeypatch,
     run = Run(tmp_path / "run")
     said = {entry["step"]: entry["findings"] for entry in run.entries() if entry.get("findings")}
     assert list(said) == [12]
-    assert "swapped" in said[12][0]
+    assert said[12][0]["name"] == "swapped"
     healthy = {path: checkpoint.open_checkpoint(path).info["healthy"] for path in run.checkpoints()}
     assert list(healthy.values()) == [True, False]
     assert run.healthy() == run.checkpoint_path(8)

@@ -29,6 +29,13 @@ class Rollback(TypedDict):
     why: str
 
 
+class Said(TypedDict):
+    """What the watcher said: the name of a finding, and a line of text."""
+
+    name: str
+    text: str
+
+
 class Entry(TypedDict, total=False):
     """A line of the log, with the keys that belong to its kind.
 
@@ -60,7 +67,7 @@ class Entry(TypedDict, total=False):
     kid_error: float  # its standard error
     kid_raw: float  # KID of the raw generator
     recall: float  # of the averaged generator
-    findings: list[str | dict[str, Any]]  # what the watcher finds here for the first time
+    findings: list[Said]  # what the watcher finds here for the first time
     rollback: Rollback
     changes: list[Change]  # of the recipe, from here on; each is an array in the file
     non_finite: str  # why training ended here
@@ -104,6 +111,16 @@ def _upgraded(entry: Any) -> Any:
     return entry | {key: [UPGRADES[key](value) for value in values] for key, values in lists.items()}
 
 
+def said(finding: Any) -> Any:
+    """Was "collapse: samples are nearly the same for all latents (...)", or what was known of it, in a dictionary."""
+    if isinstance(finding, str):
+        return {"name": finding.partition(":")[0], "text": finding}
+    if isinstance(finding, dict) and "text" not in finding:
+        known = [f"{key} {value}" for key, value in finding.items() if isinstance(value, (str, int, float))]
+        return {"name": str(finding.get("name")), "text": ", ".join(known)}
+    return finding
+
+
 def _change(change: Any) -> Any:
     """Was "schedule.images: 1000 -> 2000"."""
     if not isinstance(change, str):
@@ -113,7 +130,7 @@ def _change(change: Any) -> Any:
     return [key, old, new]
 
 
-UPGRADES = {"changes": _change}
+UPGRADES = {"findings": said, "changes": _change}
 
 
 def append(path: Path, entry: Entry) -> None:

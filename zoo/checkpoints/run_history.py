@@ -71,6 +71,5 @@ def _findings(entries: list[dict]) -> list[dict] | None:
         for change in entry.get("changes", ()):
             first[f"change {i} {change}"] = {"images": entry["images"], "finding": f"{CHANGED}{change}"}
         for finding in entry.get("findings", ()):
-            kind = finding.get("name") if isinstance(finding, dict) else str(finding).partition(":")[0]
-            first.setdefault(str(kind), {"images": entry["images"], "finding": finding})
+            first.setdefault(finding["name"], {"images": entry["images"], "finding": finding["text"]})
     return list(first.values())

@@ -108,7 +108,7 @@ def finetune(name, data, out, images, freeze_d, settings, strategy, data_dir, se
 def _tell(run) -> None:
     """What to do with a run: draw from it, and read what the watcher found."""
     say(f"the run is in {run.path}; draw from its best checkpoint with: {command('ganzoo', 'sample', run.path)}")
-    found = {str(finding).partition(":")[0]: None for entry in run.entries() for finding in entry.get("findings", ())}
+    found = {finding["name"]: None for entry in run.entries() for finding in entry.get("findings", ())}
     if found:
         doctor = command("ganzoo", "doctor", run.path)
         say(f"the watcher found {', '.join(found)}; what that means and what to change: {doctor}")

@@ -72,7 +72,8 @@ class Recorder:
         known = {finding.name for finding in self.watcher.findings}  # those that ended may begin again
         numbers = {**numbers, **self.watcher.signals(step)}
         found = self.watcher.look({"step": step, "images": step * self.images_per_step, **numbers})
-        self.log(step, numbers, findings=[str(finding) for finding in found if finding.name not in known])
+        new = [finding for finding in found if finding.name not in known]
+        self.log(step, numbers, findings=[log.Said(name=finding.name, text=str(finding)) for finding in new])
         self.progress.doing()
 
     def log(self, step: int, numbers: dict[str, float], **more) -> None:
