@@ -240,7 +240,7 @@ def test_only_some_keys_change_in_the_middle_and_the_run_records_it(run, said):
     run.rewind(20)
     assert entry in run.entries(), "the recipe stays changed too"
     told = history(run, 5120)["findings"]
-    assert {"images": 5120, "finding": "the recipe changed here: schedule.images: 6400 -> 12800"} in told
+    assert {"images": 5120, "kind": "change", "text": "schedule.images: 6400 -> 12800"} in told
 
 
 @pytest.mark.parametrize(

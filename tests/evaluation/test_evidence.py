@@ -20,7 +20,7 @@ from zoo import recipe as recipes
 from zoo.backend import device
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
-from zoo.checkpoints.run_history import history
+from zoo.checkpoints.run_history import history, upgraded
 from zoo.cli import main
 from zoo.evaluation import evaluate, evidence, failure_modes, features, judges
 from zoo.evaluation.measurement import Measurement, Reference, Subject, balls
@@ -155,8 +155,8 @@ def test_a_history_without_a_watcher_or_a_clock_says_so(tmp_path):
     old.log({"step": 3, "images": 192, "findings": ["collapse: all alike", named]})
     old.log({"step": 4, "images": 256, "findings": ["collapse: all alike still", named | {"value": 0.4}]})
     assert history(old, 256)["findings"] == [
-        {"images": 192, "finding": "collapse: all alike"},
-        {"images": 192, "finding": "name drift, value 0.3"},
+        {"images": 192, "kind": "finding", "text": "collapse: all alike"},
+        {"images": 192, "kind": "finding", "text": "name drift, value 0.3"},
     ]
 
 
@@ -189,8 +189,29 @@ def test_a_rollback_is_told(tmp_path):
     run = Run(tmp_path)
     run.log({"step": 9, "images": 36, "rollback": {"from_step": 1_200, "why": "collapse: all alike"}})
     (row,) = history(run, 100)["findings"]
-    assert row["images"] == 36
-    assert "collapse: all alike" in row["finding"] and "from step 1,200" in row["finding"]
+    assert (row["images"], row["kind"]) == (36, "rollback")
+    assert "collapse: all alike" in row["text"] and "from step 1,200" in row["text"]
+
+
+def test_a_history_that_an_older_version_wrote_gets_kinds():
+    rows = [
+        {"images": 1, "finding": "collapse: all alike"},
+        {"images": 2, "finding": "the recipe changed here: schedule.images: 1 -> 2"},
+        {"images": 3, "finding": {"name": "drift", "value": 0.3, "steps": [1]}},
+        {"images": 4, "finding": 5},
+    ]
+    today = upgraded({"hours": 1.0, "findings": rows})
+    assert today == {
+        "hours": 1.0,
+        "findings": [
+            {"images": 1, "kind": "finding", "text": "collapse: all alike"},
+            {"images": 2, "kind": "change", "text": "schedule.images: 1 -> 2"},
+            {"images": 3, "kind": "finding", "text": "name drift, value 0.3"},
+            {"images": 4, "finding": 5},
+        ],
+    }
+    assert upgraded(today) == today
+    assert [upgraded(other) for other in (None, 3, [], {"findings": None})] == [None, 3, [], {"findings": None}]
 
 
 def test_the_device_has_a_name():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from zoo.checkpoints import log
 from zoo.checkpoints.run import Run
 
-CHANGED = "the recipe changed here: "  # begins a finding
+CHANGED = "the recipe changed here: "  # began a row of older versions
 
 
 def history(run: Run, images: int) -> dict[str, Any]:
@@ -17,7 +18,8 @@ def history(run: Run, images: int) -> dict[str, Any]:
         {"hours": up to the checkpoint, of training steps alone, or None if the log does not say, "machines": what it
         was trained on up to there, [{"backend", "device", "precision", "hours"}, ...], "run_images", "run_hours": of
         the whole run, "kid": [[images, KID of the average, standard error], ...] over the whole run,
-        "findings": what the watcher found, with the images seen by then, or None if there was no watcher}.
+        "findings": what happened, [{"images", "kind": "finding", "change" or "rollback", "text"}, ...], or None if
+        there was no watcher}.
     """
     entries = run.entries()
     machines = _machines([entry for entry in entries if entry["images"] <= images])
@@ -63,13 +65,31 @@ def _findings(entries: list[dict]) -> list[dict] | None:
     change of its recipe."""
     if not any({"findings", "separation", "rollback", "changes"} & entry.keys() for entry in entries):
         return None  # neither a finding nor a signal of the watcher's
-    first: dict[str, dict] = {}
-    for i, entry in enumerate(entries):
+    rows, known = [], set()
+    for entry in entries:
+        happened = []
         if "rollback" in entry:
             back = f"{entry['rollback']['why']}: the run went back to here from step {entry['rollback']['from_step']:,}"
-            first[f"rollback {i}"] = {"images": entry["images"], "finding": f"{back}, and on with half the rates"}
-        for change in entry.get("changes", ()):
-            first[f"change {i} {change}"] = {"images": entry["images"], "finding": f"{CHANGED}{change}"}
+            happened.append(("rollback", f"{back}, and on with half the rates"))
+        happened += [("change", str(change)) for change in entry.get("changes", ())]
         for finding in entry.get("findings", ()):
-            first.setdefault(finding["name"], {"images": entry["images"], "finding": finding["text"]})
-    return list(first.values())
+            if finding["name"] not in known:
+                known.add(finding["name"])
+                happened.append(("finding", finding["text"]))
+        rows += [{"images": entry["images"], "kind": kind, "text": text} for kind, text in happened]
+    return rows
+
+
+def upgraded(part: Any, key: str = "findings") -> Any:
+    """What an older version wrote, in today's form: `part[key]` were rows without a kind, {"images", "finding"}. What
+    has another form stays as it is."""
+    rows = part.get(key) if isinstance(part, dict) else None
+    return part | {key: list(map(_upgraded, rows))} if isinstance(rows, list) else part
+
+
+def _upgraded(row: Any) -> Any:
+    if not isinstance(row, dict) or not isinstance(row.get("finding"), (str, dict)):
+        return row
+    text = str(log.said(row["finding"])["text"])
+    kind = "change" if text.startswith(CHANGED) else "finding"
+    return {"images": row.get("images"), "kind": kind, "text": text.removeprefix(CHANGED)}

@@ -20,7 +20,7 @@ from zoo.checkpoints import checkpoint, resolve
 from zoo.checkpoints.generator import COLUMNS, MOST_ROWS, Generator
 from zoo.checkpoints.loading import load_generator
 from zoo.checkpoints.run import Run
-from zoo.checkpoints.run_history import history
+from zoo.checkpoints.run_history import history, upgraded
 from zoo.evaluation import EXTRACTORS, evaluate, failure_modes, pictures, results, sections
 from zoo.evaluation import cas as training_data
 from zoo.evaluation.judges import with_classifier
@@ -246,7 +246,7 @@ def _training_history(
     images, own = opened.info.get("images"), next((run for run in runs if run.recipe.seed == opened.recipe.seed), None)
     named = own.recipe.name if own else opened.recipe.name
     told: dict[str, Any] = {"command": command(opened.recipe.replace(name=named))}
-    known = history(own, images) if own else opened.info.get("training")
+    known = history(own, images) if own else upgraded(opened.info.get("training"))
     if not known:
         absent = sections.NotMeasured(reason=NO_RUN)
         return {**told, "moment": absent, "findings": absent}, {}

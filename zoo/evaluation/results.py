@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from zoo.checkpoints import run_history
 from zoo.evaluation import format_1
 from zoo.evaluation.metrics.scores import Value
 from zoo.files.errors import ZooError
@@ -272,6 +273,9 @@ def decode(document: dict[str, Any], kind: type[T], file: str) -> T:
     try:
         if document.get("format") == 1:
             document = format_1.UPGRADES[file](document)
+        for part, key in (("training", "findings"), ("findings", "found")):
+            if part in document:
+                document = document | {part: run_history.upgraded(document[part], key)}
         return msgspec.convert(document, kind)
     except (ValueError, RecursionError) as error:  # msgspec's ValidationError is a ValueError
         raise ZooError(

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -250,15 +250,11 @@ class Moment(Section, frozen=True, kw_only=True, tag="moment"):
 
 
 class Found(Record, frozen=True, kw_only=True):
-    """A finding of the watcher, after so many images."""
+    """What happened after so many images: a finding, a change of the recipe, or a return to a checkpoint."""
 
     images: int
-    finding: str | dict[str, Any]
-
-    @property
-    def numbers(self) -> list[str]:
-        """The fields of a finding that are one word or number."""
-        return [f"{key} {value}" for key, value in dict(self.finding).items() if isinstance(value, (str, int, float))]
+    kind: Literal["finding", "change", "rollback"]
+    text: str
 
 
 class Findings(Section, frozen=True, kw_only=True, tag="findings"):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo.checkpoints import checkpoint, labels
-from zoo.checkpoints.run_history import CHANGED
+from zoo.checkpoints.run_history import upgraded
 from zoo.evaluation import results
 from zoo.evaluation.results import Evaluation, Record
 from zoo.evaluation.sections import Device, Evidence, Machine, Training
@@ -115,8 +115,7 @@ class Facts:
     def changed_on_the_way(self) -> bool:
         """Whether the recipe changed before this snapshot: the last one alone does not make these weights."""
         found = (self.training and self.training.findings) or ()
-        changes = [row for row in found if isinstance(row.finding, str) and row.finding.startswith(CHANGED)]
-        return any(row.images < (self.info.images or 0) for row in changes)
+        return any(row.kind == "change" and row.images < (self.info.images or 0) for row in found)
 
     @property
     def machines(self) -> list[Machine]:
@@ -183,7 +182,7 @@ def decode(info: dict[str, Any], recipe: Recipe, documents: dict[str, dict[str, 
         ZooError: one of them has another form than this version writes; the message names it.
     """
     try:
-        known = msgspec.convert(info, Info)
+        known = msgspec.convert(info | {"training": upgraded(info.get("training"))}, Info)
     except msgspec.ValidationError as error:
         raise ZooError(f"ganzoo.json has another form than this version writes. Received: {error}") from None
     decoded = {file: results.decode(documents[file], kind, file) for file, kind in KINDS.items() if file in documents}
