@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorboardX
 import tomli_w
 from PIL import Image
 
@@ -12,7 +13,7 @@ import zoo
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
-from zoo.training import loop, recorder
+from zoo.training import loop, quality, recorder
 
 
 @pytest.fixture
@@ -135,6 +136,20 @@ def test_writers_and_threads_are_closed(recipe, tmp_path, monkeypatch, fails):
         assert fails
     assert recorders[0].quality._thread._shutdown
     assert recorders[0].events.file_writer is None
+    assert not {thread for thread in set(threading.enumerate()) - before if thread.is_alive() and not thread.daemon}
+
+
+@pytest.mark.parametrize("moment", ["begins", "ends"])
+def test_no_thread_is_left_when_the_writer_fails(recipe, tmp_path, monkeypatch, moment):
+    def fail(*arguments, **options):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(quality.Quality, "_prepare", lambda *arguments: (None, None))
+    monkeypatch.setattr(loop, "loop", lambda *arguments: True)
+    monkeypatch.setattr(tensorboardX.SummaryWriter, {"begins": "__init__", "ends": "close"}[moment], fail)
+    before = set(threading.enumerate())
+    with pytest.raises(OSError, match="the disk is full"):
+        zoo.train(recipe.replace(**{"log.kid_images": 20}), tmp_path / "run")
     assert not {thread for thread in set(threading.enumerate()) - before if thread.is_alive() and not thread.daemon}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Quality:
     The real ones are held-out images where there are enough, otherwise training images. The numbers compare moments
     and variants of runs on the same images; `zoo.evaluate` is for scores that are published. KID says little of the
     variety within a mode, so that it may be low while recall, the share of real images among the samples, is too.
+
+    A context: its thread, to which no strategy or distribution reaches, lives as long.
     """
 
     def __init__(self, store: data.Store, count: int) -> None:
@@ -33,13 +36,18 @@ class Quality:
         if len(images) < count:
             part, images = "real", store.images
         self.count = min(count, len(images))
-        self._thread = ThreadPoolExecutor(max_workers=1)  # to which no strategy or distribution reaches
-        self._extractor, self._real = self._thread.submit(self._prepare, store, images, part).result()
-        self._start, self._spent = time.monotonic(), 0.0
+        self._of = store, images, part
 
-    def close(self) -> None:
-        """Ends the thread."""
-        self._thread.shutdown()
+    def __enter__(self) -> Quality:
+        with ExitStack() as opened:
+            self._thread = opened.enter_context(ThreadPoolExecutor(max_workers=1))
+            self._extractor, self._real = self._thread.submit(self._prepare, *self._of).result()
+            self._opened = opened.pop_all()
+        self._start, self._spent = time.monotonic(), 0.0
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._opened.close()
 
     def _prepare(self, store: data.Store, images: np.ndarray, part: str):
         extractor = extractors.load(KID_JUDGE)

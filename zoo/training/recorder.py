@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
@@ -56,15 +57,17 @@ class Recorder:
             self.picture(0)
         self.watcher = Watcher(self.gan, self.store, self.run.entries())
         self.progress.doing("looking at the images")
-        self.quality = Quality(self.store, count) if count and len(self.store.images) >= LEAST_KID_IMAGES else None
-        self.run.log({"step": step, "images": step * self.images_per_step, "machine": on(self.gan.recipe)})
-        self.events = SummaryWriter(str(self.run.path / "events"), purge_step=step * self.images_per_step)
+        measured = count and len(self.store.images) >= LEAST_KID_IMAGES
+        with ExitStack() as opened:
+            self.quality = opened.enter_context(Quality(self.store, count)) if measured else None
+            self.run.log({"step": step, "images": step * self.images_per_step, "machine": on(self.gan.recipe)})
+            events = SummaryWriter(str(self.run.path / "events"), purge_step=step * self.images_per_step)
+            self.events = opened.enter_context(events)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *error) -> None:
-        self.events.close()
-        if self.quality:
-            self.quality.close()
+        self._opened.close()
 
     def watch(self, step: int, numbers: dict[str, float]) -> None:
         """Logs numbers with the watcher's signals, and what it finds there for the first time."""
