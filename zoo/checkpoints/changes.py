@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-
 from zoo.files.errors import ZooError
 from zoo.recipe import Change, Recipe, difference
+from zoo.recipe.reading import read_toml
 
 RATES = ("optimizer.d.learning_rate", "optimizer.g.learning_rate")
 MAY_CHANGE = (
@@ -50,6 +49,6 @@ def undone(recipe: Recipe, changes: list[Change]) -> Recipe | None:
     """The recipe before these changes, but for its name; None where one cannot be read, as an older version's."""
     old = {change.key: change.old for change in changes if change.key != "name"}
     try:
-        return recipe.replace(**{name: tomllib.loads(f"value = {value}")["value"] for name, value in old.items()})
-    except (ValueError, RecursionError):  # no TOML, no value of that key
+        return recipe.replace(**{name: read_toml(f"value = {value}", name)["value"] for name, value in old.items()})
+    except (ZooError, RecursionError):  # no TOML, no value of that key
         return None

@@ -203,7 +203,7 @@ def _parse_recipe(content: bytes, folder: Path) -> recipes.Recipe:
 
 
 def _require_plausible(recipe: recipes.Recipe, path: Path) -> None:
-    """Raises ValueError when the files are not of the size of this recipe's networks."""
+    """Raises ZooError when the files are not of the size of this recipe's networks."""
     for network, least in recipe.model.least_weights(recipe.data.resolution).items():
         file = locate(path, f"{network}.safetensors")
         size = file.stat().st_size if os.path.isfile(file) else 0

@@ -142,7 +142,7 @@ def pull(name: str, out: str | Path | None = None) -> Path:
     folder = _fetch(name) if remote else resolve(name)
     try:
         files = _verify(name, folder)
-    except ValueError:
+    except ZooError:
         if not remote:
             raise
         folder = _fetch(name, again=True)

@@ -226,7 +226,7 @@ def parse(text: str, name: str, where: str = "", overrides: dict[str, Any] | Non
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """Builds and checks a recipe from nested dictionaries; raises ValueError as `load` does."""
+    """Builds and checks a recipe from nested dictionaries; raises ZooError as `load` does."""
     recipe = convert(values, Recipe)
     require_possible(recipe)
     return recipe

@@ -78,7 +78,7 @@ def diagnose(path: str | Path) -> Diagnosis:
     run = Run(path)
     try:
         recipe = run.recipe
-    except ValueError as error:
+    except ZooError as error:
         if not (run.path / "recipe.toml").is_file():
             raise
         raise ZooError(

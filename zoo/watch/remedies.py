@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.files.errors import ZooError
 from zoo.recipe import Ramp, Recipe, largest, scaled
 from zoo.watch.findings import Finding
 
@@ -48,7 +49,7 @@ def _accepted(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
         before = recipe.replace(**accepted)
         try:
             after = before.replace(**{key: value})
-        except ValueError:
+        except ZooError:
             continue
         if after != before:
             accepted[key] = value
