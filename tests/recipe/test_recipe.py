@@ -4,6 +4,7 @@ import tomllib
 
 import msgspec
 import pytest
+import tomli_w
 
 from zoo import networks
 from zoo import recipe as recipes
@@ -85,6 +86,20 @@ def test_a_recipe_of_version_1_is_read(network, model, expected):
 def test_a_key_of_another_network_is_an_error():
     with pytest.raises(ZooError, match=r"unknown key model.mapping_layers in \[model\] of dcgan.*Received: 2"):
         recipes.parse(VERSION_1.replace("NETWORK", "dcgan").replace("MODEL", "mapping_layers = 2"), "old")
+
+
+@pytest.mark.parametrize(
+    ("table", "written"),
+    [
+        ("model", "mapping_layers = 0\npyramid = false"),
+        ("model", "pyramid = false"),
+        ("optimizer.d", 'decay = "constant"'),
+    ],
+)
+def test_a_key_of_version_1_in_a_new_recipe_is_an_error(table, written):
+    new = tomli_w.dumps(recipes.load("dcgan-cifar10").to_dict()).replace(f"[{table}]", f"[{table}]\n{written}")
+    with pytest.raises(ZooError, match=f"unknown key {table}.{written.split()[0]}"):
+        recipes.parse(new, "new")
 
 
 def test_a_number_may_be_a_ramp():

@@ -58,25 +58,25 @@ def convert(values: dict[str, Any], kind: type[T]) -> T:
 
 
 def upgraded(values: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as version 1 wrote it, in today's keys.
+    """A recipe as version 1 wrote it into a run or a checkpoint, in today's keys; any other is returned as it is.
 
     Version 1 had one `[model]` for all networks, in which a key of another network had a neutral value, and the key
-    `decay` beside a learning rate, "linear" or "constant".
+    `decay` beside a learning rate, "linear" or "constant". It wrote all of them, by which its recipes are known.
     """
     model, optimizers = values.get("model"), values.get("optimizer")
-    if isinstance(model, dict) and "network" in model:
-        config = networks.configs().get(model["network"]) if isinstance(model["network"], str) else None
-        own = config.__struct_fields__ if config else OTHER_NETWORKS
-        kept = {key: v for key, v in model.items() if key in own or OTHER_NETWORKS.get(key, object()) != v}
-        values = values | {"model": kept}
-    if isinstance(optimizers, dict):
-        values = values | {"optimizer": {name: _without_decay(adam) for name, adam in optimizers.items()}}
-    return values
+    if not isinstance(model, dict) or "mapping_layers" not in model or not isinstance(optimizers, dict):
+        return values
+    if not all(isinstance(adam, dict) and adam.get("decay") in ("constant", "linear") for adam in optimizers.values()):
+        return values
+    network = model.get("network")
+    config = networks.configs().get(network) if isinstance(network, str) else None
+    own = config.__struct_fields__ if config else OTHER_NETWORKS
+    kept = {key: v for key, v in model.items() if key in own or OTHER_NETWORKS.get(key, object()) != v}
+    rates = {name: _without_decay(adam) for name, adam in optimizers.items()}
+    return values | {"model": kept, "optimizer": rates}
 
 
-def _without_decay(adam: Any) -> Any:
-    if not isinstance(adam, dict) or adam.get("decay") not in ("constant", "linear"):
-        return adam
+def _without_decay(adam: dict[str, Any]) -> dict[str, Any]:
     new = {key: value for key, value in adam.items() if key != "decay"}
     if adam["decay"] == "linear" and type(adam.get("learning_rate")) in (int, float):  # else reading says what is wrong
         new["learning_rate"] = {"from": adam["learning_rate"], "to": 0.0}
