@@ -11,8 +11,14 @@ import pytest
 
 import zoo
 from zoo.checkpoints import resolve
+from zoo.checkpoints.generator import Generator
+from zoo.checkpoints.run import Run
+from zoo.evaluation.directions import Directions
+from zoo.recipe import Recipe
 
 NAMES = sorted(set(zoo.__all__) - {"__version__"})
+CLASSES = [getattr(zoo, name) for name in NAMES if inspect.isclass(getattr(zoo, name))]
+OF_COMMANDS = {"about", "asked", "labels_of", "latent_shapes", "rows", "sheet", "slower"}
 
 
 def functions(name: str) -> dict:
@@ -24,6 +30,15 @@ def functions(name: str) -> dict:
         f"{name}.{key}": method
         for key, method in vars(value).items()
         if inspect.isfunction(method) and (key == "__init__" or not key.startswith("_"))
+    }
+
+
+def methods(kind: type) -> dict:
+    """The public methods of a class that are written in this package, by name."""
+    return {
+        name: method
+        for name, method in inspect.getmembers(kind, inspect.isroutine)
+        if not name.startswith("_") and getattr(method, "__module__", "").startswith("zoo.")
     }
 
 
@@ -93,6 +108,22 @@ def test_public_names_show_an_example_that_fits(name):
         if used := called_name(call):
             keywords = {keyword.arg: None for keyword in call.keywords}
             inspect.signature(getattr(zoo, used)).bind(*call.args, **keywords)  # a TypeError names what does not fit
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, Run, Directions], ids=lambda kind: kind.__name__)
+def test_public_methods_say_what_they_do(kind):
+    silent = [name for name, method in methods(kind).items() if not method.__doc__]
+    assert not silent
+
+
+@pytest.mark.parametrize("kind", [Generator, Recipe, Directions], ids=lambda kind: kind.__name__)
+def test_public_methods_are_shown_at_work(kind):
+    """In an Example of the class, or of one of its methods; but for what our own commands alone need."""
+    codes = [example(documented) for documented in (kind, *methods(kind).values())]
+    for code in codes:
+        ast.parse(code)
+    shown = set(re.findall(r"\.(\w+)\(", "\n".join(codes)))
+    assert set(methods(kind)) - OF_COMMANDS <= shown
 
 
 @pytest.mark.parametrize("name", ["GAN", "Generator", "Recipe", "list_checkpoints", "list_recipes", "load_recipe"])

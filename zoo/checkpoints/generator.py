@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from zoo import networks
 from zoo.checkpoints import labels
 from zoo.files.errors import ZooError
 from zoo.networks.parts import inputs
@@ -49,7 +50,7 @@ class Generator:
         """`draw` computes the function of `model`; by default, Keras compiles it."""
         self.model, self.recipe, self.info, self.weights = model, recipe, info, weights
         self.name, self.classes = name or recipe.name, labels.names(recipe, info)
-        self._draw = draw or _compiled(model)
+        self._draw = draw or _compiled(lambda given: networks.generate(model, given), model)
 
     @property
     def has_w(self) -> bool:
@@ -58,21 +59,15 @@ class Generator:
 
     @cached_property
     def _map(self):
-        from zoo import backend
-
-        return backend.compiled(self.parts[0], self.model.variables)
+        return _compiled(self.parts[0], self.model)
 
     @cached_property
     def _draw_w(self):
-        from zoo import backend
-
-        return backend.compiled(self.parts[1], self.model.variables)
+        return _compiled(self.parts[1], self.model)
 
     @cached_property
     def parts(self) -> tuple[keras.Model, keras.Model]:
         """(mapping, synthesis) of a generator that `has_w`, as `zoo.networks.styled` gives them."""
-        from zoo import networks
-
         return networks.styled(self.recipe, self.model)
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0, label: Label = None) -> np.ndarray:
@@ -92,13 +87,22 @@ class Generator:
 
         Raises:
             ZooError: a bad argument, no such class, or a class for a model that has none.
+
+        Example:
+            >>> sandals = zoo.load_generator("sngan-cond-fashion-mnist").sample(4, label="Sandal")
         """
         return np.concatenate(list(self.batches(n, seed, truncation, label=label)))
 
     def batches(
         self, n: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64, label: Label = None
     ) -> Iterator[np.ndarray]:
-        """The images of `sample` in batches, for numbers that do not fit in memory."""
+        """The images of `sample` in batches, for numbers that do not fit in memory.
+
+        Example:
+            >>> generator = zoo.load_generator("sngan-cond-fashion-mnist")
+            >>> batches = generator.batches(50_000, seed=1)
+            >>> classes = generator.labels(50_000, seed=1)
+        """
         chosen = self.labels(n, seed, label)
         _require_whole(batch_size, 1, "batch_size")
         draw = inputs.Sampler(self.model, seed, self.class_shares)
@@ -234,6 +238,9 @@ class Generator:
 
         Noise inputs other than latents stay fixed. The walk stays in the class of `label`, or goes through classes, if
         it names one for each stop; by default the class of each stop is drawn.
+
+        Example:
+            >>> film = zoo.load_generator("dcgan-fashion-mnist").interpolate(60, stops=4, seed=3)
         """
         return np.concatenate(list(self.image_batches(self.walk(steps, stops, seed, label), truncation)))
 
@@ -250,6 +257,7 @@ class Generator:
         Example:
             >>> generator = zoo.load_generator("dcgan-fashion-mnist")
             >>> there_and_back = generator.walk(30, generator.latents(seed=[3, 9]))
+            >>> batches = list(generator.image_batches(there_and_back, batch_size=10))
         """
         _require_whole(steps, 2, "the number of steps")
         if not isinstance(stops, dict):
@@ -294,8 +302,11 @@ class Generator:
     def images(self, drawn: dict[str, np.ndarray], truncation: float = 1.0) -> np.ndarray:
         """uint8 images [N, H, W, C] from latents: the arrays of `latents`, or those of `in_w`.
 
-        Inputs that samples derive from z may be given as well: "z_mixing" and "mixing", where the network has them, mix
-        styles.
+        Inputs that samples derive from z may be given too: "z_mixing" and "mixing", of a network that mixes styles.
+
+        Example:
+            >>> generator = zoo.load_generator("stylegan-lite-fashion-mnist")
+            >>> image = generator.images(generator.in_w(generator.latents(seed=3), truncation=0.7))
         """
         if not isinstance(truncation, (int, float, np.floating)) or not 0.0 <= truncation <= 1.0:
             raise ZooError(f"truncation must be between 0 and 1. Received: {truncation!r}")
@@ -305,10 +316,8 @@ class Generator:
             raise ZooError(f"w has a class already; leave the class out. Received: {', '.join(drawn)}")
         if "w" in drawn and truncation != 1.0:
             raise ZooError(f"w is drawn as it is; leave truncation at 1, or truncate `in_w`. Received: {truncation!r}")
-        if "w" in drawn:
-            images = np.asarray(self._draw_w(drawn), np.float32)
-        else:
-            images = np.asarray(self._draw(inputs.complete(self.model, drawn, truncation)), np.float32)
+        complete = drawn if "w" in drawn else inputs.complete(self.model, drawn, truncation)
+        images = np.asarray((self._draw_w if "w" in drawn else self._draw)(complete), np.float32)
         if not np.isfinite(images).all():  # the weights are finite, as `load_generator` sees to
             raise ZooError(
                 "the weights are so large that pictures are not finite: take an earlier checkpoint, or fetch this "
@@ -317,10 +326,10 @@ class Generator:
         return to_uint8(images)
 
 
-def _compiled(model: keras.Model) -> Callable:
-    from zoo import backend, networks
+def _compiled(function: Callable, model: keras.Model) -> Callable:
+    from zoo import backend
 
-    return backend.compiled(lambda inputs: networks.generate(model, inputs), model.variables)
+    return backend.compiled(function, model.variables)
 
 
 def _require_whole(value, least: int, what: str) -> None:

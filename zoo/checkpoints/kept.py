@@ -22,6 +22,7 @@ class Kept:
         self._warned: set[str] = set()
 
     def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint of a step is kept."""
         return self.path / "checkpoints" / f"step-{step:09d}"
 
     def checkpoints(self) -> list[Path]:
@@ -30,6 +31,7 @@ class Kept:
         return sorted((path for path in paths if path.name[5:].isdecimal()), key=step_of)
 
     def latest(self) -> Path | None:
+        """The checkpoint of the most steps; None if there is none yet."""
         return max(self._opened(), key=step_of, default=None)
 
     def best(self) -> Path | None:

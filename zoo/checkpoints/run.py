@@ -223,6 +223,7 @@ class Run(Kept):
     # The log
 
     def log(self, entry: log.Entry) -> None:
+        """Adds a line to the log."""
         log.append(self.path / "log.jsonl", entry)
 
     def read_log(self) -> log.Log:

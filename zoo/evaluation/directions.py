@@ -47,6 +47,10 @@ class Directions(NamedTuple):
 
         Raises:
             ZooError: there is no such direction.
+
+        Example:
+            >>> generator = zoo.load_generator("dcgan-fashion-mnist")
+            >>> moved = directions.find(generator).moved(generator.latents(seed=3), 1, [-2, 0, 2])
         """
         if not 1 <= number <= len(self.vectors):
             raise ZooError(f"directions have the numbers 1 to {len(self.vectors)}. Received: {number}")

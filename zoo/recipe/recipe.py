@@ -156,11 +156,23 @@ class Recipe(Table, frozen=True, kw_only=True):
         return self.model.facts.teacher == KID_JUDGE
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested dictionaries of plain values, which `from_dict` reads again."""
+        """Nested dictionaries of plain values, which `from_dict` reads again.
+
+        Example:
+            >>> zoo.load_recipe("dcgan-cifar10").to_dict()["model"]["network"]
+            'dcgan'
+        """
         return json.loads(msgspec.json.encode(self))
 
     def replace(self, /, **overrides: Any) -> Recipe:
-        """A copy with dotted keys replaced, for instance `replace(**{"schedule.images": 1000})`."""
+        """A copy with dotted keys replaced.
+
+        Raises:
+            ZooError: unknown key, wrong type, impossible combination.
+
+        Example:
+            >>> longer = zoo.load_recipe("dcgan-cifar10").replace(**{"schedule.images": 10_000_000, "seed": 1})
+        """
         plain = {key: msgspec.to_builtins(v) if isinstance(v, Struct) else v for key, v in overrides.items()}
         return from_dict(_override(self.to_dict(), plain))
 

@@ -99,6 +99,7 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict) -> GAN:
+        """The GAN of a recipe that `get_config` gave."""
         return cls(from_dict(config["recipe"]))
 
     def get_compile_config(self) -> None:
@@ -129,6 +130,15 @@ class GAN(keras.Model):
         return logs
 
     def update_discriminator(self, real: Any, inputs: dict) -> dict:
+        """One update of D on real images [N, H, W, C] in [-1, 1] and as many of G's.
+
+        Args:
+            real: scaled, not yet augmented.
+            inputs: of this update, as `turn` gives them: those of G and D, "uniforms" and "epsilon".
+
+        Returns:
+            Scalar logs.
+        """
         loss, plan, judge = self.recipe.loss, self.recipe.schedule, self.judge(inputs)
         fake = ops.stop_gradient(networks.generate(self.generator, inputs, training=True))
         real, fake = self.augmented(real, fake, inputs["uniforms"])
@@ -186,6 +196,7 @@ class GAN(keras.Model):
         return schedule.lazily(taken, loss.r1_every_steps, count) if terms else ops.zeros(())
 
     def update_generator(self, real: Any, inputs: dict) -> dict:
+        """One update of G; arguments and logs as in `update_discriminator`. Few losses look at the real images."""
         judge = self.judge(inputs)
 
         def objective():
@@ -204,6 +215,7 @@ class GAN(keras.Model):
         return lambda images: networks.discriminate(self.discriminator, images, inputs, training=True)
 
     def update_ema(self) -> None:
+        """Moves the average towards G, after an update of it."""
         plan = self.recipe.schedule
         images = self.images_seen()
         half_life = schedule.value(self.recipe.ema.half_life_images, images, plan)
