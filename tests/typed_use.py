@@ -38,6 +38,7 @@ def train() -> None:
 def judge() -> None:
     assert_type(zoo.evaluate("dcgan-fashion-mnist", np.zeros((10, 32, 32, 1), np.uint8)), Evaluation)
     assert_type(zoo.compare(["dcgan-fashion-mnist", Path("runs/mine")], images=100), dict[str, Evaluation])
+    zoo.compare(["dcgan-fashion-mnist"], image=100)  # type: ignore[call-arg]
     assert_type(zoo.card("dcgan-fashion-mnist", out="card.md"), str)
 
 

@@ -1,5 +1,6 @@
 """Several generators side by side."""
 
+import inspect
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +15,8 @@ def evaluated(monkeypatch):
     """What `compare` asks `evaluate` for; its answers have as many images as the name has letters."""
     calls = []
 
-    def evaluate(name, **options):
-        calls.append((name, options))
+    def evaluate(name, real, **options):
+        calls.append((name, real, options))
         part = SimpleNamespace(real=SimpleNamespace(fingerprint="0"), generated_count=len(name))
         return SimpleNamespace(name=name, evaluations=[part])
 
@@ -24,10 +25,26 @@ def evaluated(monkeypatch):
 
 
 def test_each_name_is_evaluated_once_with_the_same_options(evaluated, said):
-    results = zoo.compare(["one", "two", "one"], images=20, seeds=(0,))
-    assert evaluated == [("one", {"images": 20, "seeds": (0,)}), ("two", {"images": 20, "seeds": (0,)})]
+    options = {
+        "extractor": "classifier",
+        "images": 20,
+        "seeds": (0,),
+        "truncation": 0.5,
+        "weights": "raw",
+        "fit": "pad",
+        "data_dir": "here",
+        "cas": True,
+    }
+    results = zoo.compare(["one", "two", "one"], "real", **options)
+    assert evaluated == [("one", "real", options), ("two", "real", options)]
     assert [(name, result.name) for name, result in results.items()] == [("one", "one"), ("two", "two")]
     assert said == ["one", "two"]
+
+
+def test_its_options_are_those_of_evaluate():
+    _, *own = inspect.signature(zoo.compare).parameters.values()
+    _, *all_of_evaluate = inspect.signature(zoo.evaluate).parameters.values()
+    assert own == all_of_evaluate
 
 
 def test_numbers_that_do_not_compare_are_told(evaluated, said):

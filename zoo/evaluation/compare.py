@@ -5,21 +5,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from zoo.evaluation.evaluate import evaluate
+from zoo.evaluation.metrics.extractors import Extractor
 from zoo.evaluation.results import Evaluation
 from zoo.files.errors import ZooError
 
 logger = logging.getLogger("ganzoo")
 
 
-def compare(names: Sequence[str | Path], **options: Any) -> dict[str, Evaluation]:
+def compare(
+    names: Sequence[str | Path],
+    real: np.ndarray | str | Path | None = None,
+    *,
+    extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
+    images: int = 10_000,
+    seeds: Sequence[int] = (0, 1, 2),
+    truncation: float = 1.0,
+    weights: str = "ema",
+    fit: str | None = None,
+    data_dir: str | None = None,
+    cas: bool = False,
+) -> dict[str, Evaluation]:
     """Scores several generators side by side.
 
     Args:
         names: each is what `evaluate` takes: a shipped name, a checkpoint, a run, a folder or an .npz file of images.
-        options: those of `evaluate`, the same for all: `real`, `extractor`, `images`, `seeds`, ...
+        real: as the others, an argument of `evaluate`, the same for all; by default what each was trained on.
 
     Returns:
         What `evaluate` returns, by name, in the order of `names`; a name that was given twice stands once. A warning is
@@ -37,7 +51,18 @@ def compare(names: Sequence[str | Path], **options: Any) -> dict[str, Evaluation
     results = {}
     for name in dict.fromkeys(map(str, names)):
         logger.info(name)
-        results[name] = evaluate(name, **options)
+        results[name] = evaluate(
+            name,
+            real,
+            extractor=extractor,
+            images=images,
+            seeds=seeds,
+            truncation=truncation,
+            weights=weights,
+            fit=fit,
+            data_dir=data_dir,
+            cas=cas,
+        )
     warn_of_differences(results)
     return results
 
