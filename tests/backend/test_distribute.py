@@ -9,10 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from zoo import networks
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
-
-pytestmark = pytest.mark.slow
 
 REPLICAS = """
 import json, sys
@@ -69,7 +68,7 @@ def run_all(commands, environments, timeout=600):
     return outputs
 
 
-COMPARED = [  # wgan-gp is sngan without u
+COMPARED = [
     ("dcgan", {}),
     ("sngan", {"loss.gradient_penalty": 10.0}),
     ("sngan", {"model.classes": 3}),
@@ -77,8 +76,14 @@ COMPARED = [  # wgan-gp is sngan without u
     ("r3gan", {"augment.ada_p": 0.0, "loss.r1_every_steps": 2}),
 ]
 PROJECTED = [("projected-gan", {"model.classes": 3})]
+LIKE_OTHERS = {"wgan-gp": "sngan"}  # without u
 
 
+def test_no_network_is_left_out():
+    assert {network for network, _ in COMPARED + PROJECTED} | set(LIKE_OTHERS) == set(networks.NAMES)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kinds", "steps", "share"), [(COMPARED, 3, 0.0), (PROJECTED, 1, 0.01)], ids=["others", "projected-gan"]
 )
@@ -115,6 +120,7 @@ def test_two_replicas_give_the_weights_of_one(small, tmp_path, kinds, steps, sha
         )
 
 
+@pytest.mark.slow
 def test_two_workers_train_and_the_first_alone_writes(small, images, tmp_path):
     recipe = small("dcgan-fashion-mnist", **{"data.source": images, "schedule.images": 32})
     with socket.socket() as one, socket.socket() as other:

@@ -34,6 +34,10 @@ HEADERS = {  # the recipe whose sizes the header of the network names
 }
 
 
+def test_no_header_is_left_out():
+    assert {recipes.load(name).model.network for name in HEADERS} == set(networks.NAMES)
+
+
 @pytest.mark.parametrize("classes", [0, 10])
 @pytest.mark.parametrize("name", HEADERS)
 def test_the_parameter_counts_of_a_header(name, classes):

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 from huggingface_hub import ModelCard, metadata_load
 
+from zoo import networks
 from zoo import recipe as recipes
 from zoo.checkpoints import checkpoint, resolve
 from zoo.cli import main
@@ -231,8 +232,12 @@ def test_the_header_is_what_the_hub_reads(tmp_path):
     assert metadata_load(tmp_path / "README.md") == yaml.safe_load(text.split("---\n")[1])
 
 
-def test_keras_is_named_where_keras_can_load_it():
-    assert yaml.safe_load(render("stylegan-lite").split("---\n")[1])["library_name"] == "keras-ganzoo"
+@pytest.mark.parametrize("network", networks.NAMES)
+def test_every_network_has_a_card_that_names_it_and_what_loads_it(network):
+    text, known = render(network), networks.configs()[network].facts
+    assert f"\n{known.title} (" in text
+    loaded_by = "keras" if known.plain_keras else "keras-ganzoo"
+    assert yaml.safe_load(text.split("---\n")[1])["library_name"] == loaded_by
 
 
 def test_how_to_use_it():
