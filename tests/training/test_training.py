@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from zoo import networks
 from zoo.backend import device
 from zoo.checkpoints import checkpoint
 from zoo.checkpoints.run import Run
@@ -126,26 +127,30 @@ def test_only_the_latest_two_and_the_best_checkpoints_stay(recipe, tmp_path):
     assert run.latest() == run.checkpoint_path(5)
 
 
+RESUMED = {  # with what has a state of its own
+    "sngan": {"schedule.d_steps": 1},
+    "r3gan": {"loss.r1_every_steps": 3},
+    "stylegan-lite": {"augment.ada": True, "loss.r1_every_steps": 3},
+}
+MIXED = {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128}
+
+
 @pytest.mark.parametrize(
-    ("name", "changes"),
+    ("network", "changes"),
     [
-        ("dcgan-fashion-mnist", {"schedule.wait_above": 0.0001}),
-        pytest.param(
-            "dcgan-fashion-mnist",
-            {"precision": "mixed_bfloat16", "schedule.d_steps": 2, "schedule.images": 128},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("sngan-fashion-mnist", {"schedule.d_steps": 1}, marks=pytest.mark.slow),
-        pytest.param("r3gan-fashion-mnist", {"loss.r1_every_steps": 3}, marks=pytest.mark.slow),
-        pytest.param(
-            "stylegan-lite-fashion-mnist", {"augment.ada": True, "loss.r1_every_steps": 3}, marks=pytest.mark.slow
+        ("dcgan", {"schedule.wait_above": 0.0001}),
+        pytest.param("dcgan", MIXED, marks=pytest.mark.slow),
+        *(
+            pytest.param(network, RESUMED.get(network, {}), marks=pytest.mark.slow)
+            for network, config in networks.configs().items()
+            if network != "dcgan" and not config.facts.teacher  # that takes long, and is resumed with classes
         ),
     ],
     ids=str,
 )
-def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, monkeypatch, name, changes, said):
+def test_interrupted_and_resumed_equals_uninterrupted(small, images, tmp_path, monkeypatch, network, changes, said):
     monkeypatch.setattr(device, "precision", lambda wanted: wanted)  # on any processor
-    recipe = small(name, **{"data.source": images, **changes})
+    recipe = small(f"{network}-fashion-mnist", **{"data.source": images, **changes})
     whole = zoo.train(recipe, tmp_path / "whole")
     half = Run(tmp_path / "half")
     shutil.copytree(whole.path, half.path)
