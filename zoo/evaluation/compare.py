@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.evaluation import EXTRACTORS
 from zoo.evaluation.evaluate import evaluate
 from zoo.evaluation.metrics.extractors import Extractor
 from zoo.evaluation.results import Evaluation
@@ -20,7 +21,7 @@ def compare(
     names: Sequence[str | Path],
     real: np.ndarray | str | Path | None = None,
     *,
-    extractor: str | Extractor | Sequence[str | Extractor] = "efficientnet-lite0",
+    extractor: str | Extractor | Sequence[str | Extractor] = EXTRACTORS[0],
     images: int = 10_000,
     seeds: Sequence[int] = (0, 1, 2),
     truncation: float = 1.0,

@@ -20,6 +20,7 @@ def page(study: Study, found: Results) -> str:
     """The report as HTML that needs no other file."""
     plan = study.plan
     importances = study.importances
+    changes = difference(plan.base, study.space.variant_of(found.best.values)) if found.best else []
     content = {
         "title": f"Search over {plan.base.name}",
         "source": plan.base.data.source,
@@ -31,9 +32,7 @@ def page(study: Study, found: Results) -> str:
         "best": found.best,
         "least_bad": found.least_bad,
         "verdict": found.verdict,
-        "changes": list(
-            map(str, difference(plan.base, study.space.variant_of(found.best.values)) if found.best else ())
-        ),
+        "changes": [str(change) for change in changes],
         "objectives": plan.objectives,
         "front": found.front(plan.objectives) if len(plan.objectives) > 1 else [],
         "keys": list(study.space.ranges),
