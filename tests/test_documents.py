@@ -105,9 +105,10 @@ def test_rows_of_a_shipped_checkpoint_are_its_evidence(name):
         *(f"{scores[score].mean:.3f}" for score in ("precision", "recall", "density", "coverage")),
         f"{least.name} {100 * least.generated:.1f} %",
     ]
-    assert row(README, name)[3:] == [f"{info.training.hours:.1f} hours", f"{frechet.mean:.1f}", f"{frechet.floor:.1f}"]
-    for page in ("README.md", "docs/benchmarks.md"):
-        assert frechet.name in header(PAGES[page], name)
+    assert frechet.name in header(PAGES["docs/benchmarks.md"], name)
+    other = "" if frechet.name in header(README, name) else f"{frechet.name} "
+    shown = [f"{info.training.hours:.1f} hours", f"{other}{frechet.mean:.1f}", f"{frechet.floor:.1f}"]
+    assert row(README, name)[3:] == shown
 
 
 @pytest.mark.parametrize("name", [name for name in resolve.shipped() if "-cond-" in name])
