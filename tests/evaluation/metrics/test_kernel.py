@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from zoo.evaluation.metrics import kernel
 from zoo.evaluation.metrics.kernel import kernel_distance
 
 
@@ -52,6 +53,13 @@ def test_subsets_follow_the_seed():
     first = kernel_distance(real, fake, 5, 50, seed=1)
     assert kernel_distance(real, fake, 5, 50, seed=1) == first
     assert kernel_distance(real, fake, 5, 50, seed=2) != first
+
+
+def test_subsets_together_and_one_at_a_time_are_the_same(monkeypatch):
+    real, fake = normal(120), normal(90, 0.1, 1)
+    together = kernel_distance(real, fake, 20, 50)
+    monkeypatch.setattr(kernel, "TOGETHER", 0)
+    assert kernel_distance(real, fake, 20, 50) == pytest.approx(together, rel=1e-9)
 
 
 def test_subsets_of_all_images_are_all_images():

@@ -7,6 +7,8 @@ import numpy as np
 from zoo.evaluation.metrics import checks
 from zoo.files.errors import ZooError
 
+TOGETHER = 16  # the kernel of all rows is worked out at once if it is at most so many times that of a subset
+
 
 def kernel_distance(
     real: np.ndarray, fake: np.ndarray, subsets: int = 100, subset_size: int | None = 1000, seed: int = 0
@@ -34,36 +36,60 @@ def kernel_distance(
     real, fake = checks.pair(real, fake, least=3)
     checks.at_least_one(subsets=subsets)
     if subset_size is None:
-        value, *witnesses = _squared_mmd(real, fake)
-        return value, float(np.sqrt(sum(map(_variance, witnesses))))
+        everyone = [np.ones((len(features), 1), bool) for features in (real, fake)]
+        value, *witnesses = _squared_mmd(real, fake, *everyone)
+        return float(value[0]), float(np.sqrt(sum(map(_variance, witnesses))))
     if not 3 <= subset_size <= min(len(real), len(fake)):
         raise ZooError(
             f"subset_size must be from 3 to the number of images, here {len(real):,} real and "
             f"{len(fake):,} fake: take smaller subsets, or None for all images. Received: {subset_size}"
         )
-    rng = np.random.RandomState(seed)  # the generator of torch-fidelity
-    values, sums, counts = np.empty(subsets), [0.0, 0.0], [0, 0]
-    for subset in range(subsets):
-        rows = [rng.choice(len(features), subset_size, replace=False) for features in (real, fake)]
-        values[subset], *witnesses = _squared_mmd(real[rows[0]], fake[rows[1]])
-        for side, features in enumerate((real, fake)):
-            sums[side] += np.bincount(rows[side], witnesses[side], len(features))
-            counts[side] += np.bincount(rows[side], minlength=len(features))
+    members = _members((len(real), len(fake)), subsets, subset_size, seed)
+    values, sums = np.empty(subsets), [np.zeros(len(features)) for features in (real, fake)]
+    # The kernel of all rows, once, serves every subset. Where that is much larger, one subset is taken at a time.
+    together = len(real) * len(fake) <= min(subsets, TOGETHER) * subset_size**2
+    for part in [slice(subsets)] if together else [slice(i, i + 1) for i in range(subsets)]:
+        rows = [np.flatnonzero(side[:, part].any(axis=1)) for side in members]
+        inside = [side[taken, part] for side, taken in zip(members, rows, strict=True)]
+        values[part], *witnesses = _squared_mmd(real[rows[0]], fake[rows[1]], *inside)
+        for total, taken, witness in zip(sums, rows, witnesses, strict=True):
+            total[taken] += witness
+    counts = [side.sum(axis=1) for side in members]
     means = [total[count > 0] / count[count > 0] for total, count in zip(sums, counts, strict=True)]
     return float(values.mean()), float(np.sqrt(sum(map(_variance, means)) + values.var() / subsets))
 
 
-def _squared_mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The unbiased estimate, and its witness function less the mean at each row of x and of y."""
+def _members(lengths: tuple[int, int], subsets: int, subset_size: int, seed: int) -> list[np.ndarray]:
+    """Which rows of each side are in which subset, bool [length, subsets]."""
+    rng = np.random.RandomState(seed)  # the generator of torch-fidelity
+    members = [np.zeros((length, subsets), bool) for length in lengths]
+    for subset in range(subsets):
+        for side in members:
+            side[rng.choice(len(side), subset_size, replace=False), subset] = True
+    return members
+
+
+def _squared_mmd(
+    x: np.ndarray, y: np.ndarray, x_in: np.ndarray, y_in: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The unbiased estimate from each of S subsets, and at each row of x and of y the sum of its witness functions.
+
+    `x_in` and `y_in` say which rows are in which subset, bool [rows, S]; all subsets have the same size. A witness
+    function is taken less its mean over the subset, and is 0 outside.
+    """
+    m, n = x_in[:, 0].sum(), y_in[:, 0].sum()
     x, y = (features.astype(np.float64) / np.sqrt(features.shape[1]) for features in (x, y))
-    m, n = len(x), len(y)
+    x_in, y_in = x_in.astype(np.float64), y_in.astype(np.float64)
     within_x, within_y, across = _kernel(x, x), _kernel(y, y), _kernel(x, y)
     np.fill_diagonal(within_x, 0.0)
     np.fill_diagonal(within_y, 0.0)
-    x_sums, y_sums, x_across, y_across = within_x.sum(1), within_y.sum(1), across.sum(1), across.sum(0)
-    value = x_sums.sum() / (m * (m - 1)) + y_sums.sum() / (n * (n - 1)) - 2.0 * x_across.sum() / (m * n)
+    x_sums, x_across = x_in * (within_x @ x_in), x_in * (across @ y_in)
+    y_sums, y_across = y_in * (within_y @ y_in), y_in * (across.T @ x_in)
+    value = x_sums.sum(0) / (m * (m - 1)) + y_sums.sum(0) / (n * (n - 1)) - 2.0 * x_across.sum(0) / (m * n)
     x_witness, y_witness = x_sums / (m - 2) - x_across / n, y_sums / (n - 2) - y_across / m
-    return float(value), x_witness - x_witness.mean(), y_witness - y_witness.mean()
+    x_witness -= x_in * x_witness.sum(0) / m
+    y_witness -= y_in * y_witness.sum(0) / n
+    return value, x_witness.sum(1), y_witness.sum(1)
 
 
 def _variance(witness: np.ndarray) -> float:
