@@ -391,6 +391,7 @@ def test_what_is_sound_loads(contents, tensors, tmp_path):
         np.testing.assert_array_equal(variable, tensors["generator"][path])
 
 
+@pytest.mark.slow
 def test_mutations_load_or_are_refused(contents, tmp_path, monkeypatch):
     fuzz(range(660), contents, tmp_path, monkeypatch)
 

@@ -201,6 +201,7 @@ def test_a_branch_is_made_and_leaves_main_alone(server, saved, tmp_path):
     assert_same_images(NAME, saved)
 
 
+@pytest.mark.slow
 def test_networks_of_our_own_layers_have_no_keras_files(server, saved, tmp_path):
     push(saved, "org/name")
     style = save(tmp_path, "stylegan-lite-fashion-mnist")
@@ -757,6 +758,7 @@ def test_the_commands_take_addresses(server, saved, tmp_path, monkeypatch):
         assert re.fullmatch(r"Error: .*org/name.* Received: .+\n", error), error
 
 
+@pytest.mark.slow
 def test_finetune_starts_from_an_address_and_remembers_its_commit(published, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     commit = published.repositories["org/name"].branches["main"]

@@ -45,6 +45,7 @@ def test_a_dry_run_reads_the_images_tries_the_steps_and_leaves_nothing(images, h
     assert not list(here.iterdir())
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_classes_of_the_images(images, here):
     auto = ["train", "dcgan-fashion-mnist", "--dry-run", "--set", "model.classes=auto", *settings()]
     result = ganzoo(*auto, "--data", images)
@@ -114,6 +115,7 @@ def test_the_free_memory_is_read_where_the_system_tells_it(tmp_path, monkeypatch
     assert rehearsal.free_memory() == 3072
 
 
+@pytest.mark.slow
 def test_a_run_is_made_longer_and_its_folder_is_quoted(images, here):
     arguments = ["train", "dcgan-fashion-mnist", "--data", images, *settings(), "--strategy", "none"]
     result = ganzoo(*arguments, "--out", "my run", "--for", "1s")

@@ -91,6 +91,7 @@ def test_each_discriminator_update_sees_fresh_images_and_fresh_noise(small):
     assert not np.array_equal(batch["d_z"][:, 0], batch["d_z"][:, 1])
 
 
+@pytest.mark.slow
 def test_u_moves_once_for_each_discriminator_update_and_not_with_the_generator(small):
     gan = GAN(small("sngan-cifar10", **{"schedule.d_steps": 2}))
     calls = []
@@ -216,9 +217,9 @@ def test_the_linear_decay_ends_at_zero(small):
         ("dcgan-cifar10", {"augment.ada": True}),
         ("dcgan-cifar10", {"schedule.g_steps": 2}),
         pytest.param("sngan-cifar10", {"loss.r1": 1.0, "loss.r1_every_steps": 2}, marks=pytest.mark.slow),
-        ("sngan-cifar10", {"loss.gradient_penalty": 10.0}),
+        pytest.param("sngan-cifar10", {"loss.gradient_penalty": 10.0}, marks=pytest.mark.slow),
         ("dcgan-cifar10", {"precision": "mixed_bfloat16"}),
-        ("wgan-gp-cifar10", {"precision": "mixed_bfloat16"}),
+        pytest.param("wgan-gp-cifar10", {"precision": "mixed_bfloat16"}, marks=pytest.mark.slow),
         pytest.param(
             "sngan-cifar10",
             {"precision": "mixed_bfloat16", "loss.gradient_penalty": 10.0, "loss.r1": 1.0},

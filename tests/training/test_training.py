@@ -323,6 +323,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(recipe, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"one", "squares.npz"}
 
 
+@pytest.mark.slow
 def test_the_leader_waits_in_a_run(recipe, tmp_path):
     recipe = recipe.replace(**{"schedule.wait_above": 0.0001, "log.every_images": 4})
     run = zoo.train(recipe, tmp_path / "run")
@@ -357,6 +358,7 @@ def test_a_rewound_log_still_counts_its_rollbacks(recipe, tmp_path):
     assert [entry["step"] for entry in run.entries()] == [5, 10, 5]
 
 
+@pytest.mark.slow
 def test_a_run_that_may_roll_back_begins_with_a_checkpoint(recipe, tmp_path):
     steps = []
 
