@@ -4,6 +4,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the tests are about numbers that a CPU repeats to the bit
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as zoo.backend does; some tests import Keras before it
 
 import numpy as np
 import pytest

@@ -1,7 +1,8 @@
-"""What a user's keras.json, or the settings of Keras in a notebook, say decides no number."""
+"""What surrounds a process: keras.json and the settings of Keras in a notebook decide no number, and oneDNN is on."""
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -57,3 +58,15 @@ def test_the_settings_of_keras_change_no_step_and_no_feature(tmp_path):
         told = "ganzoo computes in float32 with channels last, and sets Keras so in this process: floatx was float16"
         assert (told in done.stderr) == bool(settings)
     assert printed[0] == printed[1]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="oneDNN is TensorFlow's")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="measured on x86 CPUs alone")
+@pytest.mark.parametrize(("said", "on"), [({}, True), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, False)])
+def test_onednn_is_on_unless_the_user_turns_it_off(said, on):
+    script = (
+        "import zoo.backend; from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"} | said
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(on)]
