@@ -28,13 +28,14 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     options = parser.parse_args()
 
-    import tensorflow as tf
+    import zoo
+    from zoo import backend, networks  # before TensorFlow: it settles how TensorFlow computes
+
+    import tensorflow as tf  # isort: skip
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    import zoo
-    from zoo import backend, networks
     from zoo.networks.parts import inputs
     from zoo.step import noise, schedule
     from zoo.step.gan import GAN
