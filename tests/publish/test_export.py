@@ -246,7 +246,10 @@ def test_levels_from_z_are_the_samples(saved, network, classes):
     images = generator.images({name: value for name, value in inputs.items() if name in ("z", "noise", "label")})
     assert given.dtype == np.uint8
     assert given.shape == (5, 3, 32, 32)
-    np.testing.assert_array_equal(given.transpose(0, 2, 3, 1), np.broadcast_to(images, (5, 32, 32, 3)))
+    apart = np.abs(given.transpose(0, 2, 3, 1) - np.broadcast_to(images, (5, 32, 32, 3)).astype(int))
+    assert (
+        apart.max() <= 1 and np.mean(apart > 0) < 1e-3
+    )  # compiled or not: what lies between two levels may go to either
 
 
 def test_a_new_kind_of_input_needs_a_row_in_the_table_alone(monkeypatch):
