@@ -202,6 +202,7 @@ for value in layer.w_mean.value.values:
 """
 
 
+@pytest.mark.slow
 def test_replicas_average_w_mean():
     done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

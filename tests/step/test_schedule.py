@@ -70,6 +70,7 @@ def test_beta_2_and_the_rate_follow_their_ramps():
         adam.apply([keras.ops.ones(2)], [variable])
 
 
+@pytest.mark.slow
 def test_three_clocks_count_the_images_of_a_ramp(small):
     """Those of a network's own updates, of D's updates, and of all steps, as docs/training.md has them."""
     ramp = {"from": 0.0, "to": 0.9, "images": 90}

@@ -18,6 +18,7 @@ def recipe(small, images):
     return small("dcgan-fashion-mnist", **{"data.source": images})
 
 
+@pytest.mark.slow
 def test_finetuning_starts_from_both_networks_and_adapts_to_the_images(recipe, tmp_path, monkeypatch, said):
     base = zoo.train(recipe.replace(**{"schedule.batch_size": 16}), tmp_path / "base")
     folder = tmp_path / "photos"

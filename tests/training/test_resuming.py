@@ -35,6 +35,7 @@ def assert_same_weights(one, other):
         assert a.content(f"{file}.safetensors") == b.content(f"{file}.safetensors"), file
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_its_time_is_up_and_goes_on_to_the_same_bits(recipe, tmp_path, said):
     whole = zoo.train(recipe, tmp_path / "whole")
     parts = zoo.train(recipe, tmp_path / "my parts", seconds=0)
